@@ -1,0 +1,54 @@
+"""The environment variables that the course listens to, each in one place.
+
+COURSE_DATA           folder with data sets, tried before the repository's `data/`
+COURSE_OFFLINE        1: never try to download
+COURSE_FAST_DEV_RUN   1: three batches and one epoch everywhere, results are not judged
+COURSE_PROGRESS       live, bar or none; by default the place the code runs in decides
+"""
+
+import os
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+FAST_RUN_BATCHES = 3
+
+
+def fast_dev_run():
+    """True when only a few batches should run, to see that the code works."""
+    return os.environ.get("COURSE_FAST_DEV_RUN", "") not in ("", "0")
+
+
+def offline():
+    """True when nothing may be downloaded."""
+    return os.environ.get("COURSE_OFFLINE", "") not in ("", "0")
+
+
+def download_dir():
+    """Where downloads land: $COURSE_DATA, else the repository's `data/`."""
+    folder = os.environ.get("COURSE_DATA")
+    return Path(folder) if folder else REPOSITORY / "data"
+
+
+def data_dirs(root=None):
+    """Folders to look for data sets in, first match wins; only `root` when it is given."""
+    if root is not None:
+        return [Path(root)]
+    return list(dict.fromkeys([download_dir(), REPOSITORY / "data"]))
+
+
+def in_notebook():
+    """True in a Jupyter kernel (JupyterLab, VS Code, papermill), False in a terminal."""
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return False
+    shell = get_ipython()
+    return shell is not None and shell.__class__.__name__ == "ZMQInteractiveShell"
+
+
+def progress_mode():
+    """How to show training: "live" plot, progress "bar", or "none" (only the final figure)."""
+    mode = os.environ.get("COURSE_PROGRESS", "")
+    if mode in ("live", "bar", "none"):
+        return mode
+    return "live" if in_notebook() else "bar"

@@ -1,0 +1,164 @@
+"""Figures of the course: pictures of images, filters, confusions, and a plot that grows.
+
+matplotlib is imported where it is used, since it costs half a second.
+"""
+
+from pathlib import Path
+
+STYLE = Path(__file__).with_name("course.mplstyle")
+
+
+def use_course_style():
+    """Draw every figure of this kernel in the course's style, as PNG on a transparent ground."""
+    import matplotlib.pyplot as plt
+    from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+    from course_utils.settings import in_notebook
+
+    plt.style.use(STYLE)
+    if in_notebook():  # fixed size in pixels, and no metadata, so that a figure is reproducible
+        set_matplotlib_formats("png", metadata={"Software": None}, bbox_inches="tight")
+
+
+def show_images(images, titles=None, cols=8, scale=1.2, cmap="gray", vmin=None, vmax=None):
+    """Show images in a grid.
+
+    images: tensor or array (N, H, W), (N, 1, H, W) or (N, 3, H, W), or a list of such images.
+    titles: N strings, or None. cols: images in a row. scale: inches per image.
+    vmin, vmax: grey levels drawn black and white; None: each image's own extremes.
+    Returns the figure.
+    """
+    import matplotlib.pyplot as plt
+    import torch
+
+    images = [torch.as_tensor(image).detach().cpu() for image in images]
+    cols = min(cols, len(images))
+    rows = -(-len(images) // cols)
+    height = scale * (1.25 if titles is not None else 1.0)
+    fig, axes = plt.subplots(rows, cols, figsize=(cols * scale, rows * height), squeeze=False)
+    for i, ax in enumerate(axes.flat):
+        ax.set_axis_off()
+        if i >= len(images):
+            continue
+        image = images[i]
+        if image.ndim == 3:
+            image = image[0] if image.shape[0] == 1 else image.permute(1, 2, 0)
+        ax.imshow(image, cmap=cmap, vmin=vmin, vmax=vmax)
+        if titles is not None:
+            ax.set_title(str(titles[i]), fontsize=8)
+    fig.tight_layout(pad=0.3)
+    return fig
+
+
+def show_filters(weight, cols=8, scale=0.9):
+    """Show a convolution's filters, one picture each, on a scale that is symmetric about zero.
+
+    weight: (C_out, C_in, k_h, k_w). One input channel: grey levels run from blue (negative) to
+    red (positive); three: shown as colours; otherwise the mean over the input channels.
+    """
+    weight = weight.detach().cpu().float()
+    if weight.shape[1] == 3:
+        low, high = weight.amin(), weight.amax()
+        return show_images((weight - low) / (high - low), cols=cols, scale=scale)
+    filters = weight.mean(dim=1)
+    limit = filters.abs().max().item() or 1.0
+    return show_images(filters, cols=cols, scale=scale, cmap="RdBu_r", vmin=-limit, vmax=limit)
+
+
+def show_feature_maps(maps, cols=8, scale=0.9, limit=16):
+    """Show the channels of one example's feature maps (C, H, W), the first `limit` of them."""
+    return show_images(maps[:limit], cols=cols, scale=scale, cmap="viridis")
+
+
+def plot_confusion(matrix, classes, ax=None):
+    """Draw a confusion matrix.
+
+    matrix: (K, K) counts, row = true class, column = predicted class.
+    classes: K names. Shown as shares of each row, in per cent; the diagonal is left pale.
+    """
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    counts = np.asarray(matrix, dtype=float)
+    share = 100 * counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    wrong = share.copy()
+    np.fill_diagonal(wrong, 0)
+    if ax is None:
+        _, ax = plt.subplots(figsize=(5.6, 5.0))
+    ax.imshow(wrong, cmap="Oranges", vmin=0, vmax=max(wrong.max(), 1))
+    names = range(len(classes))
+    ax.set_xticks(names, classes, rotation=45, ha="right")
+    ax.set_yticks(names, classes)
+    ax.set(xlabel="predicted", ylabel="true")
+    ax.grid(False)
+    for i in names:
+        for j in names:
+            if share[i, j] >= 0.5:
+                ax.text(j, i, f"{share[i, j]:.0f}", ha="center", va="center", fontsize=8, c="k")
+    return ax.figure
+
+
+class Animator:
+    """A line plot that grows while something runs; in a saved notebook its last state stays.
+
+    xlabel, ylabel: axis labels. legend: one name per line. xlim, ylim: ranges or None.
+    `add(x, ys)` appends one point to each line (None: no point) and `close()` draws the last time.
+    Source: Dive into Deep Learning, 3.6 (the idea and the name); text and code are our own.
+    """
+
+    def __init__(self, xlabel=None, ylabel=None, legend=(), xlim=None, ylim=None, live=None):
+        from course_utils.settings import progress_mode
+
+        self.live = progress_mode() == "live" if live is None else live
+        self.labels = {"xlabel": xlabel, "ylabel": ylabel, "xlim": xlim, "ylim": ylim}
+        self.legend = list(legend)
+        self.lines = []
+        self._handle = None
+        self._drawn_at = 0.0
+
+    def add(self, x, ys):
+        """Append the point (x, y) to each line; redraw at most twice a second."""
+        import time
+
+        ys = ys if hasattr(ys, "__len__") else [ys]
+        self.lines += [([], []) for _ in range(len(ys) - len(self.lines))]
+        for (line_x, line_y), y in zip(self.lines, ys, strict=False):
+            if y is not None:
+                line_x.append(x)
+                line_y.append(float(y))
+        if self.live and time.monotonic() - self._drawn_at > 0.5:
+            self._show()
+            self._drawn_at = time.monotonic()
+
+    def draw(self):
+        """The figure of all points so far."""
+        import matplotlib.pyplot as plt
+
+        fig, ax = plt.subplots()
+        styles = ["-", "--", "-.", ":"]
+        for i, (x, y) in enumerate(self.lines):
+            name = self.legend[i] if i < len(self.legend) else None
+            mark = "o" if len(x) < 2 else None
+            ax.plot(x, y, styles[i % len(styles)], marker=mark, label=name)
+        ax.set(**{name: value for name, value in self.labels.items() if value is not None})
+        if self.legend:
+            ax.legend()
+        return fig
+
+    def close(self):
+        """Show the final figure: in place of the live one, or as the only one."""
+        from course_utils.settings import in_notebook
+
+        if in_notebook() and self.lines:
+            self._show()
+
+    def _show(self):
+        import matplotlib.pyplot as plt
+        from IPython.display import display
+
+        fig = self.draw()
+        if self._handle is None:
+            self._handle = display(fig, display_id=True)
+        else:
+            self._handle.update(fig)
+        plt.close(fig)

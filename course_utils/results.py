@@ -20,7 +20,10 @@ def expect(name, value, low=None, high=None):
         print(f"{name}: not checked in a fast run")
         return
     value = float(value)
-    bounds = [f"at least {low:g}" if low is not None else "", f"at most {high:g}" if high else ""]
+    bounds = [
+        f"at least {low:g}" if low is not None else "",
+        f"at most {high:g}" if high is not None else "",
+    ]
     wanted = " and ".join(b for b in bounds if b)
     if (low is not None and not value >= low) or (high is not None and not value <= high):
         raise ExpectationError(

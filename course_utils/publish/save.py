@@ -37,35 +37,35 @@ def module_source(chapter):
     chapter: path of the notebook.
     Raises SaveError that names chapter and cell (counted from 1, text cells included).
     """
-    parts = []  # (text, only imports?)
+    origin = f"{chapter.parent.name}/{chapter.name}"
+    text = (
+        f'{MARKER}{origin}: do not edit, change the chapter.\n"""The saved cells of {origin}."""\n'
+    )
+    last = None  # "imports" or "code": what the cell before held
     for number, source in _saved_cells(chapter):
         where = f"{chapter.name}, cell {number}"
-        tree = _parse(source, where)
-        imports = [isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body]
-        if any(imports) and any(not only_imports for _, only_imports in parts):
+        body = _parse(source, where)
+        kind = "imports" if all(map(_is_import, body)) else "code"
+        if last == "code" and any(map(_is_import, body)):
             raise SaveError(
                 f"{where}: a saved import comes after saved code: "
                 "move it into the chapter's first #@save cell"
             )
-        for node in tree.body:
-            if isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant):
-                raise SaveError(
-                    f"{where}: `{ast.unparse(node)[:60]}` would run at every import: "
-                    "move it into a cell without #@save"
-                )
-        parts.append((source, all(imports)))
-    if not parts:
-        return None
-    origin = f"{chapter.parent.name}/{chapter.name}"
-    text = f"{MARKER}{origin}: do not edit, change the chapter.\n"
-    text += f'"""The saved cells of {origin}."""\n'
-    previous = None
-    for source, only_imports in parts:
-        # imports stand together, below the docstring; everything else stands apart
-        gap = "\n" if previous is None else "" if previous and only_imports else "\n\n"
-        text += f"{gap}{source}\n"
-        previous = only_imports
-    return text
+        text += f"{_gap(last, kind, body)}{source}\n"
+        last = kind
+    return text if last else None
+
+
+def _is_import(node):
+    return isinstance(node, ast.Import | ast.ImportFrom)
+
+
+def _gap(last, kind, body):
+    """The blank lines that ruff wants between two saved cells."""
+    if last == kind == "imports":
+        return ""
+    apart = last == "code" or isinstance(body[0], ast.FunctionDef | ast.ClassDef)
+    return "\n\n" if apart else "\n"
 
 
 def expected_modules(chapters_dir):
@@ -140,10 +140,9 @@ def _saved_cells(chapter):
 
 
 def _parse(source, where):
-    if not source:
-        raise SaveError(f"{where}: the #@save cell is empty")
+    """The statements of a saved cell, checked."""
     try:
-        return ast.parse(source)
+        body = ast.parse(source).body
     except SyntaxError as error:
         lines = source.splitlines()
         line = lines[error.lineno - 1].strip() if error.lineno else ""
@@ -154,3 +153,12 @@ def _parse(source, where):
             ) from None
         # the tag is the cell's first line
         raise SaveError(f"{where}, line {error.lineno + 1}: {error.msg}: `{line}`") from None
+    if not body:
+        raise SaveError(f"{where}: there is no code below #@save")
+    for node in body:
+        if isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant):
+            raise SaveError(
+                f"{where}: `{ast.unparse(node)[:60]}` would run at every import: "
+                "move it into a cell without #@save"
+            )
+    return body

@@ -20,11 +20,8 @@ def expect(name, value, low=None, high=None):
         print(f"{name}: not checked in a fast run")
         return
     value = float(value)
-    bounds = [
-        f"at least {low:g}" if low is not None else "",
-        f"at most {high:g}" if high is not None else "",
-    ]
-    wanted = " and ".join(b for b in bounds if b)
+    bounds = {"at least": low, "at most": high}
+    wanted = " and ".join(f"{word} {b:g}" for word, b in bounds.items() if b is not None)
     if (low is not None and not value >= low) or (high is not None and not value <= high):
         raise ExpectationError(
             f"{name} is {value:.3f}, expected {wanted}. "

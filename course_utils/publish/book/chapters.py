@@ -1,0 +1,167 @@
+"""One executed chapter: read, refused when it did not run to its end, its facts, its page."""
+
+import html
+import re
+from dataclasses import dataclass
+
+import nbformat
+
+from course_utils.errors import BookError
+from course_utils.results import RECORD_MIME
+
+PARAMETERS_TAG = "parameters"
+INJECTED_TAG = "injected-parameters"
+HEADING = re.compile(r"^(#{1,6})\s+(.+?)\s*#*\s*$", re.MULTILINE)
+FENCE = re.compile(r"^(`{3,}|~{3,}).*?^\1", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a page says about the run behind it. None, or empty: not known."""
+
+    seconds: float | None  # wall clock of the whole chapter
+    sources: tuple[str, ...]  # names of the data sets, as the loaders give them
+    device: str | None
+    test_acc: float | None  # fraction
+    parameters: dict  # what the run set differently from the saved chapter
+
+    @property
+    def trained(self):
+        return bool(self.sources or self.device or self.test_acc is not None)
+
+    @property
+    def stand_in(self):
+        return any("stand-in" in source for source in self.sources)
+
+
+def read_executed(chapter, folder):
+    """The executed notebook of `chapter` in `folder`.
+
+    Raises BookError if it is unreadable, was never run, or stopped at an error.
+    """
+    path = folder / f"{chapter.name}.ipynb"
+    again = f"run `course run {chapter.name}` first"
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except (OSError, ValueError, nbformat.reader.NotJSONError, nbformat.ValidationError) as error:
+        raise BookError(f"{path} is no readable notebook ({error}): {again}.") from error
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for number, cell in enumerate(code, 1):
+        for output in cell.outputs:
+            if output.output_type == "error" and "raises-exception" not in _tags(cell):
+                raise BookError(
+                    f"{chapter.name} stopped at code cell {number}: {output.ename}: "
+                    f"{output.evalue.strip().splitlines()[0] if output.evalue.strip() else ''}\n"
+                    f"Repair it and run `course run {chapter.name}` again; a book needs whole chapters."
+                )
+        if cell.metadata.get("papermill", {}).get("status") in ("pending", "running"):
+            raise BookError(f"{chapter.name} was stopped at code cell {number}: {again}.")
+    if code and not any(cell.outputs for cell in code):
+        raise BookError(f"{path} holds no outputs: {again}.")
+    return notebook
+
+
+def facts_of(notebook):
+    """Facts from the notebook itself: records in its outputs, times from papermill."""
+    merged, sources = {}, {}
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            values = output.get("data", {}).get(RECORD_MIME)
+            if values:
+                merged.update(values)
+                if values.get("source"):
+                    sources[str(values["source"])] = True
+    run = notebook.metadata.get("papermill", {})
+    accuracy = merged.get("test_acc")
+    return Facts(
+        seconds=run.get("duration"),
+        sources=tuple(sources),
+        device=merged.get("device"),
+        test_acc=float(accuracy) if accuracy is not None else None,
+        parameters=dict(run.get("parameters") or {}),
+    )
+
+
+def page_of(notebook, chapter, head):
+    """The notebook as the book shows it.
+
+    head: HTML that goes under the title. Every figure gets alt text; papermill's injected cell
+    becomes a sentence; style sheets that outputs carry with them are dropped for the book's own.
+    """
+    language = notebook.metadata.get("language_info", {"name": "python"})
+    page = nbformat.v4.new_notebook(metadata={"language_info": language})
+    heading, titled = chapter.title, False
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            if not titled and (title := _first_title(cell.source)):
+                cell.source = f"{cell.source[:title]}\n\n{raw_html(head)}\n\n{cell.source[title:]}"
+                titled = True
+            heading = _last_heading(cell.source) or heading
+        elif cell.cell_type == "code":
+            if INJECTED_TAG in _tags(cell):
+                cell = nbformat.v4.new_markdown_cell(_injected_note(cell.source))
+            else:
+                _describe_figures(cell, heading)
+                _clean_outputs(cell)
+        page.cells.append(cell)
+    if not titled:
+        raise BookError(f"{chapter.file}: no title. Give it one cell with one `# Title`.")
+    return page
+
+
+def raw_html(text):
+    """HTML as MyST passes it through, untouched."""
+    return f"```{{raw}} html\n{text}\n```"
+
+
+def _tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def _prose(source):
+    """The same text, with fenced code blanked out so that a comment in it is no heading."""
+    return FENCE.sub(lambda match: " " * len(match[0]), source)
+
+
+def _first_title(source):
+    """Where the first H1 ends, or 0."""
+    for match in HEADING.finditer(_prose(source)):
+        if len(match[1]) == 1:
+            return match.end()
+    return 0
+
+
+def _last_heading(source):
+    found = HEADING.findall(_prose(source))
+    return re.sub(r"[*`$\[\]]|\]\([^)]*\)", "", found[-1][1]) if found else None
+
+
+def _describe_figures(cell, heading):
+    """Alt text for the cell's pictures: its own `alt`, else the heading it stands under."""
+    figures = [o for o in cell.outputs if any(m.startswith("image/") for m in o.get("data", {}))]
+    if not figures:
+        return
+    image = {"alt": cell.metadata.get("alt") or f"Figure of the cell under “{heading}”"}
+    # A retina figure says its size in CSS pixels: half of what the file holds.
+    widths = [o.metadata.get("image/png", {}).get("width") for o in figures]
+    if widths[0] and len(set(widths)) == 1:
+        image["width"] = f"{widths[0]}px"
+    options = dict(cell.metadata.get("mystnb", {}))
+    cell.metadata["mystnb"] = {**options, "image": {**image, **options.get("image", {})}}
+
+
+def _clean_outputs(cell):
+    """Records have been read; highlighted code takes the theme's colours, which fit dark pages too."""
+    for output in cell.outputs:
+        output.get("data", {}).pop(RECORD_MIME, None)
+        text = output.get("data", {}).get("text/html")
+        if text and '<div class="highlight">' in text:
+            output.data["text/html"] = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
+
+
+def _injected_note(source):
+    """Papermill's cell `# Parameters` + assignments, as one sentence."""
+    lines = [line.strip() for line in source.splitlines()]
+    values = [line for line in lines if line and not line.startswith("#")]
+    shown = ", ".join(f"<code>{html.escape(value)}</code>" for value in values)
+    return raw_html(f'<p class="run-parameters">Set differently for this run: {shown}</p>')

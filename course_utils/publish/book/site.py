@@ -1,0 +1,244 @@
+"""Put the pages together and let Sphinx make the site; an old book stays until a new one is whole."""
+
+import base64
+import io
+import json
+import re
+import shutil
+import tempfile
+import warnings
+from importlib import metadata
+from pathlib import Path
+
+import nbformat
+
+from course_utils.errors import BookError
+from course_utils.publish.book import pages
+from course_utils.publish.book.chapters import facts_of, page_of, read_executed
+
+MATHJAX = "tex-svg-full.js"  # MathJax 3 in one file; version 4 fetches its fonts from a CDN
+FONTAWESOME = re.compile(r'\s*<script[^>]*src="[^"]*fontawesome\.js[^"]*"[^>]*></script>')
+FONT = re.compile(r"url\(([^)]*fa-(?:solid|regular)[^)]*\.woff2)\)")
+NOISE = re.compile(r"\x1b\[[0-9;]*m|( \[[\w.]+\])(?=\1)")  # colours; codes said twice
+
+
+def build_book(manifest, executed_dir, out_dir):
+    """Build the site of `manifest` from executed notebooks; returns the path of its index.html.
+
+    executed_dir: holds `<chapter>.ipynb` with outputs and, if `course run` made it, report.json.
+    out_dir: replaced as a whole once the new book is complete; untouched when the build fails.
+    Raises BookError: chapters missing or broken, a warning of Sphinx (such as a dead link),
+    `out_dir` holding something that is not a book.
+    """
+    executed_dir, out_dir = Path(executed_dir), Path(out_dir).absolute()
+    notebooks = _read_all(manifest, executed_dir)
+    if out_dir.exists() and not (out_dir.is_dir() and _replaceable(out_dir)):
+        raise BookError(f"{out_dir} exists and is no book: choose another folder or remove it.")
+    try:
+        out_dir.parent.mkdir(parents=True, exist_ok=True)
+        work = tempfile.TemporaryDirectory(prefix=".book-", dir=out_dir.parent)
+    except OSError as error:
+        raise BookError(f"cannot write to {out_dir.parent}: {error.strerror}.") from error
+    with work as folder:
+        source, extra, site = (Path(folder) / part for part in ("source", "extra", "site"))
+        versions = _versions(executed_dir)
+        _write_source(manifest, notebooks, versions, source, extra)
+        _run_sphinx(manifest, source, extra, site, Path(folder) / "doctrees")
+        _finish(site)
+        old = Path(folder) / "old"
+        if out_dir.exists():
+            out_dir.rename(old)
+        try:
+            site.rename(out_dir)
+        except OSError:
+            if old.exists():
+                old.rename(out_dir)
+            raise
+    return out_dir / "index.html"
+
+
+def _read_all(manifest, executed_dir):
+    """Chapter name -> executed notebook, for every chapter of the manifest."""
+    chapters = manifest.chapters
+    missing = [c.name for c in chapters if not (executed_dir / f"{c.name}.ipynb").is_file()]
+    if len(missing) == len(chapters):
+        raise BookError(f"no executed chapters in {executed_dir}: run `course run` first.")
+    if missing:
+        names = " ".join(missing)
+        raise BookError(f"{executed_dir} lacks {names}: run `course run {names}` first.")
+    return {chapter.name: read_executed(chapter, executed_dir) for chapter in chapters}
+
+
+def _replaceable(folder):
+    """Whether the folder is a book of ours, or empty: nothing else is ever deleted."""
+    return (folder / "searchindex.js").is_file() or not any(folder.iterdir())
+
+
+def _versions(executed_dir):
+    """Software of the run by name, from its report; empty without one."""
+    try:
+        report = json.loads((executed_dir / "report.json").read_text(encoding="utf-8"))
+        return {str(name): str(value) for name, value in report.get("versions", {}).items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, AttributeError) as error:
+        raise BookError(f"{executed_dir / 'report.json'} is unreadable: {error}.") from error
+
+
+def _write_source(manifest, notebooks, versions, source, extra):
+    """What Sphinx reads: pages in `source`; what it only copies, in `extra`."""
+    originals = manifest.book.src
+    # Pictures that chapters show lie beside them; texts there are no pages of the book.
+    skip = shutil.ignore_patterns("*.ipynb", "*.md", "*.py", ".*", "__pycache__")
+    shutil.copytree(originals, source, ignore=skip)
+    (extra / "notebooks").mkdir(parents=True)
+    facts = {name: facts_of(notebook) for name, notebook in notebooks.items()}
+    for chapter in manifest.chapters:
+        head = pages.chapter_head(chapter, manifest, facts[chapter.name])
+        page = page_of(notebooks[chapter.name], chapter, head)
+        nbformat.write(page, source / f"{chapter.name}.ipynb")
+        shutil.copy(chapter.file, extra / "notebooks")
+    (source / "index.md").write_text(pages.title_page(manifest, facts), encoding="utf-8")
+    status = pages.status_page(manifest, facts, versions)
+    (source / "status.md").write_text(status, encoding="utf-8")
+    static = source / "_static"
+    static.mkdir(exist_ok=True)
+    for asset in ("course.css", "course.js", "mark.svg"):
+        (static / asset).write_bytes((pages.assets() / asset).read_bytes())
+    shutil.copy(_mathjax(), static / MATHJAX)
+
+
+def _mathjax():
+    """MathJax's file inside the installed `sphinx-mathjax-offline`, which is not enabled itself."""
+    try:
+        found = [p for p in metadata.files("sphinx-mathjax-offline") or [] if p.name == MATHJAX]
+    except metadata.PackageNotFoundError:
+        found = []
+    if not found:
+        raise BookError("sphinx-mathjax-offline is not installed: `pip install -e .[book]`.")
+    return found[0].locate()
+
+
+def _run_sphinx(manifest, source, extra, site, doctrees):
+    try:
+        from sphinx.application import Sphinx
+        from sphinx.util.docutils import docutils_namespace, patch_docutils
+    except ImportError as error:
+        raise BookError("Sphinx is not installed: `pip install -e .[book]`.") from error
+    said = io.StringIO()
+    options = _options(manifest, extra)
+    try:
+        with patch_docutils(), docutils_namespace(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            app = Sphinx(
+                source, None, site, doctrees, "html", options, status=None, warning=said
+            )
+            app.connect("html-page-context", _add_buttons, priority=900)
+            app.build(force_all=True)
+    except Exception as error:  # whatever an extension raises, the message has to name the page
+        raise BookError(f"Sphinx failed: {type(error).__name__}: {error}") from error
+    if complaints := _complaints(said.getvalue(), source):
+        shown = "\n".join(complaints[:3])
+        more = f"\n… and {len(complaints) - 3} more" if len(complaints) > 3 else ""
+        raise BookError(f"the book was not built:\n{shown}{more}")
+
+
+def _complaints(text, source):
+    lines = [line.replace(f"{source}/", "") for line in NOISE.sub("", text).splitlines()]
+    return [line for line in lines if "WARNING" in line or "ERROR" in line]
+
+
+def _options(manifest, extra):
+    """Sphinx's settings, all of them: there is no conf.py."""
+    book, html = manifest.book, manifest.html
+    theme = {
+        "logo": {"text": book.title, "image_light": "_static/mark.svg", "image_dark": "_static/mark.svg"},
+        "home_page_in_toc": True,
+        "navbar_persistent": [],
+        "use_download_button": False,
+        "use_fullscreen_button": False,
+        "show_toc_level": 2,
+        "pygments_light_style": "github-light-high-contrast",
+        "pygments_dark_style": "github-dark",
+    }
+    if html.git_repository_url:
+        theme |= {"repository_url": html.git_repository_url, "use_repository_button": True}
+    return {
+        "project": book.title,
+        "author": ", ".join(book.authors),
+        "language": book.language,
+        "extensions": ["myst_nb", "sphinx_design", "sphinx_copybutton"],
+        "html_theme": "sphinx_book_theme",
+        "html_theme_options": theme,
+        "html_context": {"default_mode": html.default_theme},
+        "html_title": book.title,
+        "html_static_path": ["_static"],
+        "html_extra_path": [str(extra)],
+        "html_css_files": ["course.css"],
+        "html_js_files": ["course.js"],
+        "html_favicon": "_static/mark.svg",
+        "html_copy_source": False,
+        "html_use_index": False,
+        "html_show_sphinx": False,
+        "html_show_copyright": False,
+        "mathjax_path": MATHJAX,
+        "mathjax3_config": {"svg": {"fontCache": "local"}},
+        "myst_enable_extensions": ["amsmath", "colon_fence", "deflist", "dollarmath"],
+        "myst_heading_anchors": 3,
+        "myst_html_meta": {"description": book.description},
+        "nb_execution_mode": "off",
+        "nb_merge_streams": True,
+        "nb_ipywidgets_js": {},
+        # Prompts and the shell's dollar are not part of what one wants to paste.
+        "copybutton_prompt_text": r">>> |\.\.\. |\$ ",
+        "copybutton_prompt_is_regexp": True,
+    }
+
+
+def _add_buttons(app, pagename, templatename, context, doctree):
+    """Print, on each page; download, on each chapter's."""
+    buttons = context.get("header_buttons")
+    if buttons is None:
+        return
+    notebook = f"notebooks/{pagename}.ipynb"
+    if any((Path(folder) / notebook).is_file() for folder in app.config.html_extra_path):
+        buttons.append(
+            {
+                "type": "link",
+                "url": context["pathto"](notebook, 1),
+                "tooltip": "Download the notebook",
+                "icon": "fas fa-download",
+                "label": "download-notebook-button",
+            }
+        )
+    buttons.append(
+        {
+            "type": "javascript",
+            "javascript": "window.print()",
+            "tooltip": "Print, or save as PDF",
+            "icon": "fas fa-print",
+            "label": "print-button",
+        }
+    )
+
+
+def _finish(site):
+    """Leave out what no page uses, and make the icons work from disk in every browser."""
+    for page in site.glob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(FONTAWESOME.sub("", text), encoding="utf-8")
+    # The same icons once more as a script of 1.5 MB; the style sheet has them as fonts. Some
+    # browsers refuse a page on disk another file's font, so the font moves into the style sheet.
+    (site / "_static/scripts/fontawesome.js").unlink(missing_ok=True)
+    sheet = site / "_static/styles/pydata-sphinx-theme.css"
+    text = sheet.read_text(encoding="utf-8")
+    sheet.write_text(FONT.sub(lambda font: _embedded(sheet.parent / font[1]), text), "utf-8")
+    for unused in [*site.rglob("*.map"), *site.rglob("*webpack-macros.html")]:
+        unused.unlink()
+    for unused in ("_static/locales", "_sources"):
+        shutil.rmtree(site / unused, ignore_errors=True)
+    (site / ".buildinfo").unlink(missing_ok=True)
+
+
+def _embedded(font):
+    return f"url(data:font/woff2;base64,{base64.b64encode(font.read_bytes()).decode()})"

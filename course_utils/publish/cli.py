@@ -5,6 +5,7 @@ Exit status: 0 all well; 1 a chapter or a check failed; 2 bad input; 130 stopped
 
 import argparse
 import sys
+from pathlib import Path
 
 import course_utils
 from course_utils.errors import CourseError
@@ -64,9 +65,110 @@ def _parser():
         sub.set_defaults(handler=handler)
         return sub
 
+    run = command("run", _run, "execute chapters and report", RUN_EXAMPLES)
+    run.add_argument("chapters", nargs="*", metavar="CHAPTER", help="default: all of them")
+    run.add_argument("--profile", default="quick", help="quick (default) or full")
+    run.add_argument(
+        "--param", action="append", default=[], metavar="NAME=VALUE", help="may be repeated"
+    )
+    run.add_argument("--jobs", type=_positive_int, metavar="N", help="chapters at a time")
+    run.add_argument("--out", metavar="DIR", help="default: build/run/PROFILE")
+    run.add_argument("--keep-going", action="store_true", help="a failure does not stop the rest")
+    run.add_argument("--resume", action="store_true", help="skip what passed and has not changed")
+    run.add_argument(
+        "--timeout",
+        type=_positive_number,
+        metavar="S",
+        help="seconds a cell may take (default: 1200 in quick, no limit in full)",
+    )
+    run.add_argument(
+        "--no-rate",
+        action="store_true",
+        help="do not measure the machine's matrix rate first (saves about 3 s)",
+    )
+
+    book = command("book", _book, "build the website from executed notebooks")
+    book.add_argument("--from", dest="source", metavar="DIR", help="default: build/run/quick")
+    book.add_argument("--out", metavar="DIR", help="default: build/book")
+
+    data = command("data", _data, "show which data sets are here, or fetch one")
+    data.add_argument("--get", metavar="NAME", help="fetch this data set")
+
     save = command("save", _save, "write the chapters' #@save cells to course_utils/nets")
     save.add_argument("--check", action="store_true", help="write nothing, fail if out of date")
+
+    refresh = command("refresh", _refresh, "execute chapters in place, to renew saved outputs")
+    refresh.add_argument("chapters", nargs="*", metavar="CHAPTER", help="default: all of them")
+    refresh.add_argument(
+        "--allow-standin", action="store_true", help="accept results on the Fashion-MNIST stand-in"
+    )
+    refresh.add_argument(
+        "--timeout", type=_positive_number, metavar="S", help="seconds a cell may take"
+    )
     return parser
+
+
+def _positive_int(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, got {value}")
+    return value
+
+
+def _positive_number(text):
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"expected more than 0, got {text}")
+    return value
+
+
+def _run(args):
+    from course_utils.publish.batch import run_batch
+    from course_utils.publish.manifest import load_manifest
+
+    return run_batch(
+        load_manifest(),
+        args.chapters,
+        profile=args.profile,
+        params=args.param,
+        jobs=args.jobs,
+        out=args.out,
+        keep_going=args.keep_going,
+        resume=args.resume,
+        timeout=args.timeout,
+        measure=not args.no_rate,
+    )
+
+
+def _book(args):
+    from course_utils.publish.book import build_book
+    from course_utils.publish.manifest import load_manifest
+
+    manifest = load_manifest()
+    source = Path(args.source) if args.source else manifest.build_dir / "run" / "quick"
+    out = Path(args.out) if args.out else manifest.build_dir / "book"
+    print(f"book: {build_book(manifest, source, out)}")
+    return 0
+
+
+def _data(args):
+    from rich.table import Table
+
+    from course_utils import data
+    from course_utils.publish.display import make_console
+
+    if args.get:
+        print(f"{args.get} is in {data.download(args.get)}")
+        return 0
+    table = Table()
+    for column in ("data set", "present", "verified", "where", "note"):
+        table.add_column(column, overflow="fold")
+    words = {True: "yes", False: "no", None: "–"}
+    for row in data.describe():
+        state = (words[row["present"]], words[row["verified"]])
+        table.add_row(row["name"], *state, row["where"], row["note"])
+    make_console().print(table)
+    return 0
 
 
 def _save(args):
@@ -87,6 +189,15 @@ def _save(args):
         for name in names:
             print(f"{verb} course_utils/nets/{name}")
     return 0
+
+
+def _refresh(args):
+    from course_utils.publish.manifest import load_manifest
+    from course_utils.publish.refresh import refresh_chapters
+
+    return refresh_chapters(
+        load_manifest(), args.chapters, allow_standin=args.allow_standin, timeout=args.timeout
+    )
 
 
 if __name__ == "__main__":

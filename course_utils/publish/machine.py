@@ -1,0 +1,75 @@
+"""What a run ran on: versions, processor, and how fast it multiplies matrices."""
+
+import json
+import platform
+import subprocess
+import sys
+import time
+from importlib import metadata
+
+import course_utils
+from course_utils.publish.pool import cpu_count
+
+_PACKAGES = ("torch", "torchvision", "numpy", "matplotlib", "papermill", "d2l")
+
+
+def versions():
+    """Package -> version, None where a package is not installed; fast, imports none of them."""
+    found = {"course_utils": course_utils.__version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def describe_machine():
+    """Platform and cores of this machine."""
+    return {
+        "platform": platform.platform(terse=True),
+        "processor": platform.machine(),
+        "cpu_count": cpu_count(),
+    }
+
+
+def measure():
+    """Matrix rate and accelerator, measured in a process of their own (torch is slow to import).
+
+    Returns {"matmul_gflops": fp32 GFLOP/s on the CPU, "accelerator": name or None}; the values
+    are None if torch cannot be used.
+    """
+    nothing = {"matmul_gflops": None, "accelerator": None}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", __name__], capture_output=True, text=True, timeout=120
+        )
+        return json.loads(done.stdout) if done.returncode == 0 else nothing
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return nothing
+
+
+def _main(size=1536, seconds=0.5):
+    import torch
+
+    a, b = torch.rand(size, size), torch.rand(size, size)
+    torch.mm(a, b)  # the first product sets up threads and buffers
+    best, end = float("inf"), time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        torch.mm(a, b)
+        best = min(best, time.perf_counter() - start)
+    accelerator = None
+    if torch.cuda.is_available():
+        accelerator = torch.cuda.get_device_name()
+    elif torch.backends.mps.is_available():
+        accelerator = "mps"
+    print(
+        json.dumps(
+            {"matmul_gflops": round(2 * size**3 / best / 1e9, 1)} | {"accelerator": accelerator}
+        )
+    )
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,161 @@
+"""Worker processes for chapters: start, follow, stop. Nothing here knows about reports."""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+import course_utils
+
+_STOP_GRACE = 5  # seconds a worker has to end its kernel before it is killed
+
+
+def cpu_count():
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def default_jobs():
+    """Chapters at a time: one for every four cores.
+
+    A chapter that trains keeps about four cores busy; more chapters than that only take them from
+    each other and spoil the times that the chapters measure.
+    """
+    return max(1, cpu_count() // 4)
+
+
+def run_jobs(jobs, at_once, show, stop_on_failure):
+    """Run jobs in processes of their own.
+
+    jobs: name -> worker.Job, run in that order. at_once: how many at a time.
+    show: gets `started(name)`, `cell(name, done, total)`, `ended(name, result)`.
+    stop_on_failure: whether a failure keeps the jobs that wait from starting.
+    Yields (name, result) as jobs end; result is a dict with "seconds", "cells" [done, total],
+    "error" (None or a dict: cell, code, name, message) and "records".
+    On an exception in the caller – Ctrl-C – or when it stops iterating, workers are killed.
+    """
+    waiting = deque(jobs.items())
+    running, events = {}, queue.Queue()
+    try:
+        while running or waiting:
+            while waiting and len(running) < at_once:
+                name, job = waiting.popleft()
+                running[name] = _Worker(name, job, events, threads_of(at_once))
+                show.started(name)
+            name, event = _next(events)
+            if event["event"] == "cell":
+                running[name].cells = [event["done"], event["total"]]
+                show.cell(name, event["done"], event["total"])
+                continue
+            result = running.pop(name).result(event)
+            if result["error"] and stop_on_failure:
+                waiting.clear()
+            show.ended(name, result)
+            yield name, result
+    finally:
+        stop_all(running.values())
+
+
+def threads_of(at_once):
+    """Threads for each of several workers; None, the libraries' own choice, for a single one."""
+    return max(1, cpu_count() // at_once) if at_once > 1 else None
+
+
+def worker_environment(threads=None):
+    """Environment of a kernel: finds course_utils, shows no progress bars, shares the cores."""
+    package = str(Path(course_utils.__file__).resolve().parent.parent)
+    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {
+        "PYTHONPATH": path,
+        "TQDM_DISABLE": "1",
+        "COURSE_PROGRESS": "none",
+    }
+    if threads is not None:
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+            environment.setdefault(name, str(threads))
+    return environment
+
+
+def stop_all(workers):
+    """Kill workers and their kernels."""
+    for worker in workers:
+        worker.process.stdin.close()
+    deadline = time.monotonic() + _STOP_GRACE
+    for worker in workers:
+        try:
+            worker.process.wait(max(0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            worker.process.kill()
+            worker.process.wait()
+
+
+def _next(events):
+    while True:
+        try:
+            # a blocking get without a timeout would not see Ctrl-C on Windows
+            return events.get(timeout=0.5)
+        except queue.Empty:
+            continue
+
+
+class _Worker:
+    def __init__(self, name, job, events, threads):
+        self.started = time.perf_counter()
+        self.cells = [0, 0]
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the worker)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "course_utils.publish.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            encoding="utf-8",
+            env=worker_environment(threads),
+            start_new_session=True,  # Ctrl-C in the terminal is for us, we pass it on in order
+        )
+        self.process.stdin.write(job.to_json() + "\n")
+        self.process.stdin.flush()
+        threading.Thread(target=self._listen, args=(name, events), daemon=True).start()
+
+    def _listen(self, name, events):
+        last = None
+        for line in self.process.stdout:
+            last = json.loads(line)
+            if last["event"] != "done":
+                events.put((name, last))
+        if last is None or last["event"] != "done":
+            last = {"event": "done", "records": {}, "error": self._death()}
+        events.put((name, last))
+
+    def _death(self):
+        status = self.process.wait()
+        self.errors.seek(0)
+        said = self.errors.read().decode(errors="replace").strip().splitlines()
+        message = f"the process that ran the chapter ended with status {status}"
+        return {
+            "cell": None,
+            "code": "",
+            "name": "WorkerDied",
+            "message": ": ".join([message, *said[-1:]]),
+        }
+
+    def result(self, event):
+        self.process.stdin.close()
+        self.process.wait()
+        self.errors.close()
+        done, total = self.cells
+        if event["error"] is None:
+            done = total
+        return {
+            "seconds": round(time.perf_counter() - self.started, 2),
+            "cells": [done, total],
+            "error": event["error"],
+            "records": event["records"],
+        }

@@ -1,0 +1,181 @@
+"""One chapter, one process: what `course run` starts for each notebook.
+
+Reads a job as one line of JSON on standard input and writes events as lines of JSON on standard
+output (see `Job` and the calls of `tell`). When standard input closes – the parent wants to stop,
+or is gone – the kernel is killed and the process ends.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from course_utils.results import RECORD_MIME
+
+INJECTED_TAG = "injected-parameters"  # papermill's name for the cell that it adds
+_START_TIMEOUT = 180  # seconds; a busy machine starts kernels slowly
+_IOPUB_TIMEOUT = 60  # seconds; nbclient's 4 are too few when all cores train
+
+
+@dataclass(frozen=True)
+class Job:
+    """notebook: what to run. output: where to put it. cwd: the kernel's folder. timeout: s a cell.
+
+    Paths are strings, for the job travels as JSON; timeout None means no limit.
+    """
+
+    notebook: str
+    output: str
+    cwd: str
+    parameters: dict
+    timeout: float | None
+
+    def to_json(self):
+        return json.dumps(asdict(self))
+
+
+def main():
+    # the kernel inherits standard output, and C code may write to it: keep a channel of our own
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def tell(**event):
+        print(json.dumps(event), file=channel, flush=True)
+
+    job = Job(**json.loads(sys.stdin.readline()))
+    running = {}
+    threading.Thread(target=_stop_with_parent, args=(running,), daemon=True).start()
+    try:
+        result = run_notebook(job, running, tell)
+    except Exception as error:  # the parent must learn of any failure, whatever it is
+        result = {"error": _error(None, "", type(error).__name__, str(error)), "records": {}}
+    tell(event="done", **result)
+
+
+def run_notebook(job, running, tell):
+    """Execute the notebook of a job, write the output; returns {"error": … or None, "records": …}.
+
+    running: a dict that holds the client under "client" while there is one.
+    tell: called with event="cell", done and total (code cells) as each code cell starts.
+    """
+    import nbformat
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill.clientwrap import PapermillNotebookClient
+    from papermill.engines import Engine, papermill_engines
+
+    class Reporting(Engine):
+        @classmethod
+        def execute_managed_notebook(cls, nb_man, kernel_name, execution_timeout=None, **_):
+            numbers = code_cell_numbers(nb_man.nb)
+            papermill_start = nb_man.cell_start
+
+            def start(cell, cell_index=None, **kwargs):
+                papermill_start(cell, cell_index, **kwargs)
+                running["cell"] = cell
+                if cell_index in numbers:
+                    tell(event="cell", done=numbers[cell_index] - 1, total=len(numbers))
+
+            nb_man.cell_start = start
+            running["nb"] = nb_man.nb
+            running["numbers"] = {id(nb_man.nb.cells[i]): n for i, n in numbers.items()}
+            running["client"] = PapermillNotebookClient(
+                nb_man,
+                kernel_name=kernel_name,
+                timeout=execution_timeout,
+                startup_timeout=_START_TIMEOUT,
+                iopub_timeout=_IOPUB_TIMEOUT,
+            )
+            running["client"].execute()
+
+    papermill_engines.register("reporting", Reporting)
+    error = None
+    try:
+        papermill.execute_notebook(
+            job.notebook,
+            None,
+            parameters=job.parameters,
+            engine_name="reporting",
+            progress_bar=False,
+            cwd=job.cwd,
+            execution_timeout=job.timeout,
+        )
+    except papermill.PapermillExecutionError as failure:
+        error = (failure.ename, failure.evalue)
+    except CellTimeoutError:
+        error = (
+            "CellTimeoutError",
+            f"the cell ran longer than {job.timeout:g} s; allow more with --timeout",
+        )
+    except DeadKernelError:
+        error = (
+            "DeadKernelError",
+            "the kernel died while the cell ran, often because memory ran out",
+        )
+    nb, cell = running["nb"], running.get("cell")
+    if error is not None and cell is not None:
+        if not any(output.output_type == "error" for output in cell.get("outputs", [])):
+            # papermill marks only Python errors, and would leave this cell looking complete
+            cell.outputs.append(
+                nbformat.v4.new_output("error", ename=error[0], evalue=error[1], traceback=[])
+            )
+        error = _error(running["numbers"].get(id(cell)), cell.source, *error)
+    nb.metadata.papermill["input_path"] = Path(job.notebook).name  # no path of this machine
+    publish(nb, Path(job.output))
+    return {"error": error, "records": records_of(nb)}
+
+
+def code_cell_numbers(nb):
+    """Index of each code cell -> its number from 1, papermill's own cell not counted."""
+    indices = [
+        index
+        for index, cell in enumerate(nb.cells)
+        if cell.cell_type == "code" and INJECTED_TAG not in cell.metadata.get("tags", [])
+    ]
+    return {index: number for number, index in enumerate(indices, 1)}
+
+
+def records_of(nb):
+    """What the chapter's `record(…)` calls recorded, as one flat dict; a later value wins."""
+    merged = {}
+    for cell in nb.cells:
+        for output in cell.get("outputs", []):
+            merged.update(output.get("data", {}).get(RECORD_MIME, {}))
+    return merged
+
+
+def publish(nb, path):
+    """Write a notebook so that under its name there is always a whole one."""
+    import nbformat
+
+    partial = path.with_name(f".{path.stem}.partial.ipynb")
+    nbformat.write(nb, partial)
+    os.replace(partial, path)
+
+
+def _error(cell, source, name, message):
+    lines = (line.strip() for line in source.splitlines())
+    code = next((line for line in lines if line and not line.startswith("#")), "")
+    return {"cell": cell, "code": code, "name": name, "message": message.strip()}
+
+
+def _stop_with_parent(running):
+    # raw, for a thread that waits in sys.stdin's buffer would break the interpreter's exit
+    os.read(0, 1)  # returns when the parent closes the pipe
+    provisioner = getattr(getattr(running.get("client"), "km", None), "provisioner", None)
+    process = getattr(provisioner, "process", None)
+    if process is not None:
+        with contextlib.suppress(ProcessLookupError):  # it may be gone by itself
+            if hasattr(os, "killpg"):
+                os.killpg(process.pid, signal.SIGKILL)  # jupyter gives each kernel its own group
+            else:
+                process.kill()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,8 @@ LOOKS_PER_EPOCH = 20
 class Progress:
     """Shows one training run of `epochs` epochs with `steps` steps each.
 
-    mode: "live" (a plot that grows), "bar" (tqdm) or "none" (only the final plot, in a notebook).
+    mode: "live" (a plot that grows), "bar" (tqdm), "none" (only the final plot, in a notebook)
+    or "off" (nothing at all).
     """
 
     def __init__(self, epochs, steps, mode=None):
@@ -29,6 +30,8 @@ class Progress:
 
     def step(self, epoch, seen):
         """After a training step; `seen` is the epoch's Tally."""
+        if self.mode == "off":
+            return
         done = len(seen.losses)
         if self.bar is not None:
             self.bar.update()
@@ -38,6 +41,8 @@ class Progress:
 
     def epoch(self, epoch, history):
         """After an epoch and its evaluation."""
+        if self.mode == "off":
+            return
         if history.test_acc:
             self.plot.add(epoch + 1, (None, None, history.test_acc[-1]))
         if self.bar is not None:
@@ -47,4 +52,5 @@ class Progress:
     def close(self):
         if self.bar is not None:
             self.bar.close()
-        self.plot.close()
+        if self.mode != "off":
+            self.plot.close()

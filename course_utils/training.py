@@ -41,7 +41,7 @@ def evaluate_accuracy_gpu(net, data_iter, device=None):
     if device is None and is_module:
         device = next((p.device for p in net.parameters()), None)
     correct = total = 0
-    with torch.inference_mode(), _mode(net, training=False):
+    with torch.inference_mode(), in_mode(net, training=False):
         for X, y in data_iter:
             X, y = _to(X, device), _to(y, device)
             correct += count_correct(net(X), y)
@@ -78,11 +78,11 @@ def train_ch6(
         module, or None to keep the weights as they are.
     optimizer: "sgd", "adamw", or a function (parameters, lr) -> torch optimizer.
     loss: a function (output, y) -> scalar; None: cross-entropy of the logits.
-    scheduler: None (constant), "warmup-decay" (linear up over 15 % of the steps, then linear
+    scheduler: None or "constant", "warmup-decay" (linear up over 15 % of the steps, then linear
         down to nothing), or a function (optimizer, steps) -> torch scheduler stepped every step.
     amp: compute in bfloat16 where that is safe, with channels-last memory layout.
     seed: of the initial weights and of dropout. progress: "live", "bar" or "none"; None: by place.
-    verbose: print the two closing lines.
+    verbose: show progress and print the two closing lines; False: silent.
     A keyboard interrupt ends the training; what was recorded is returned. In a fast dev run one
     epoch is trained.
     Raises TrainingError for a wrong argument, an empty train_iter, or a loss that is not finite.
@@ -104,7 +104,7 @@ def train_ch6(
         steps = num_epochs * len(train_iter)
         scheduler = _choose("scheduler", scheduler, SCHEDULERS)(optimizer, steps)
     history = History(source=getattr(train_iter, "source", ""), device=str(device))
-    show = Progress(num_epochs, len(train_iter), progress)
+    show = Progress(num_epochs, len(train_iter), progress if verbose else "off")
     try:
         for epoch in range(num_epochs):
             seen = Tally(device)
@@ -148,7 +148,7 @@ def training_steps(net, batches, optimizer, loss=None, device=None, *, scheduler
     """
     loss = loss or nn.functional.cross_entropy
     number, unchecked = 0, []
-    with _mode(net, training=True):
+    with in_mode(net, training=True):
         for number, (X, y) in enumerate(batches, start=1):
             X, y = _to(X, device), _to(y, device)
             if amp:
@@ -237,13 +237,17 @@ def _warmup_decay(optimizer, steps):
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
 
+def _constant(optimizer, steps):
+    return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+
+
 def _adamw(parameters, lr):
     return torch.optim.AdamW(parameters, lr, weight_decay=0.01)
 
 
 INITS = {"xavier": _xavier, "kaiming": _kaiming}
 OPTIMIZERS = {"sgd": torch.optim.SGD, "adamw": _adamw}
-SCHEDULERS = {"warmup-decay": _warmup_decay}
+SCHEDULERS = {"constant": _constant, "warmup-decay": _warmup_decay}
 
 
 def _choose(name, choice, known):
@@ -256,7 +260,7 @@ def _choose(name, choice, known):
 
 
 @contextlib.contextmanager
-def _mode(net, training):
+def in_mode(net, training):
     """Put a module in training or evaluation mode, and afterwards back in the mode it was in."""
     if not isinstance(net, nn.Module):
         yield

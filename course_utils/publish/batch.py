@@ -86,6 +86,9 @@ def run_batch(
                 closing(pool.run_jobs(todo, jobs, show, not keep_going)) as results,
             ):
                 for name, result in results:
+                    if result["error"] and result["error"]["cell"] is None:
+                        # it left no notebook: the one of an earlier run must not stand for it
+                        Path(todo[name].output).unlink(missing_ok=True)
                     report.add(name, result)
         except KeyboardInterrupt:
             interrupted = True

@@ -8,7 +8,7 @@ import time
 from importlib import metadata
 
 import course_utils
-from course_utils.publish.pool import cpu_count
+from course_utils.publish.pool import cpu_count, worker_environment
 
 _PACKAGES = ("torch", "torchvision", "numpy", "matplotlib", "papermill", "d2l")
 
@@ -42,7 +42,11 @@ def measure():
     nothing = {"matmul_gflops": None, "accelerator": None}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", __name__], capture_output=True, text=True, timeout=120
+            [sys.executable, "-m", __name__],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env=worker_environment(),
         )
         return json.loads(done.stdout) if done.returncode == 0 else nothing
     except (OSError, ValueError, subprocess.TimeoutExpired):

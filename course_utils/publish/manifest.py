@@ -74,7 +74,7 @@ class Manifest:
 def nearest(name, known):
     """A sentence that offers the known names closest to `name`, or lists them all."""
     known = list(dict.fromkeys(map(str, known)))
-    close = get_close_matches(str(name), known, n=3, cutoff=0.5)
+    close = get_close_matches(str(name), known, n=3, cutoff=0.6)
     if close:
         return f"did you mean {' or '.join(close)}?"
     return f"known: {', '.join(known)}" if known else "there are none"

@@ -35,7 +35,7 @@ def module_source(chapter):
     """Text of the module of one chapter, None if it has no `#@save` cell.
 
     chapter: path of the notebook.
-    Raises SaveError that names chapter and cell (counted from 1, text cells included).
+    Raises SaveError that names chapter and cell (code cells, counted from 1).
     """
     origin = f"{chapter.parent.name}/{chapter.name}"
     text = (
@@ -43,7 +43,7 @@ def module_source(chapter):
     )
     last = None  # "imports" or "code": what the cell before held
     for number, source in _saved_cells(chapter):
-        where = f"{chapter.name}, cell {number}"
+        where = f"{chapter.name}, code cell {number}"
         body = _parse(source, where)
         kind = "imports" if all(map(_is_import, body)) else "code"
         if last == "code" and any(map(_is_import, body)):
@@ -125,14 +125,13 @@ def _generated(path):
 
 
 def _saved_cells(chapter):
-    """Pairs (cell number, code below the tag) of a notebook."""
+    """Pairs (number among the code cells, code below the tag) of a notebook."""
     try:
         cells = json.loads(chapter.read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SaveError(f"{chapter.name}: is not a notebook ({type(error).__name__})") from None
-    for number, cell in enumerate(cells, 1):
-        if cell["cell_type"] != "code":
-            continue
+    code_cells = [cell for cell in cells if cell["cell_type"] == "code"]
+    for number, cell in enumerate(code_cells, 1):
         # nbformat allows a string or a list of lines
         first, _, rest = "".join(cell["source"]).lstrip("\n").partition("\n")
         if _TAG.match(first):

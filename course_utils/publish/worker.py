@@ -100,6 +100,7 @@ def run_notebook(job, running, tell):
             None,
             parameters=job.parameters,
             engine_name="reporting",
+            kernel_name="python3",  # of this environment, whatever the file says
             progress_bar=False,
             cwd=job.cwd,
             execution_timeout=job.timeout,

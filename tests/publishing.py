@@ -1,0 +1,89 @@
+"""What the tests of the `course` command share: small courses in temporary folders."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+HEAD = """\
+[book]
+title = "A <small> course"
+authors = ["Nobody"]
+description = "For tests."
+src = "chapters"
+
+[profiles]
+quick = "quick"
+full = "full"
+"""
+
+
+def notebook(*cells, parameters=None, tags=None):
+    """A notebook: a title, a `parameters` cell if given, then code cells.
+
+    tags: position among `cells` -> list of tags.
+    """
+    made = [nbformat.v4.new_markdown_cell("# Title")]
+    if parameters is not None:
+        made.append(nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}))
+    for position, cell in enumerate(cells):
+        metadata = {"tags": tags[position]} if tags and position in tags else {}
+        made.append(nbformat.v4.new_code_cell(cell, metadata=metadata))
+    return nbformat.v4.new_notebook(cells=made)
+
+
+def make_course(folder, chapters, extra=None):
+    """Write book.toml and chapters/.
+
+    chapters: name -> notebook. extra: name -> more lines of its [[chapter]] table.
+    """
+    (folder / "chapters").mkdir(exist_ok=True)
+    text = HEAD
+    for name, made in chapters.items():
+        nbformat.write(made, folder / "chapters" / f"{name}.ipynb")
+        text += f'\n[[chapter]]\nfile = "{name}.ipynb"\ntitle = "T"\nminutes = 1\nsummary = "S"\n'
+        text += (extra or {}).get(name, "")
+    (folder / "book.toml").write_text(text)
+    return folder
+
+
+def environment(**more):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("COURSE_")}
+    return kept | {"PYTHONPATH": str(REPOSITORY)} | more
+
+
+def command(*args):
+    return [sys.executable, "-m", "course_utils.publish.cli", *map(str, args)]
+
+
+def course(*args, cwd, **env):
+    """Run the `course` command as a process; its result with text in stdout and stderr."""
+    return subprocess.run(
+        command(*args),
+        cwd=cwd,
+        env=environment(**env),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=240,
+    )
+
+
+def report_of(folder, profile="quick"):
+    """Chapter name -> entry of report.json, and the whole report under None."""
+    data = json.loads((folder / "build" / "run" / profile / "report.json").read_text())
+    return {entry["name"]: entry for entry in data["chapters"]} | {None: data}
+
+
+def assert_refused(result, *parts):
+    """Bad input: exit status 2, one or two lines on standard error, no traceback."""
+    assert result.returncode == 2, result.stdout + result.stderr
+    lines = result.stderr.strip().splitlines()
+    assert 1 <= len(lines) <= 2, result.stderr
+    assert lines[0].startswith("course: ")
+    for part in parts:
+        assert part in result.stderr

@@ -28,7 +28,7 @@ MATHJAX = "tex-svg-full.js"
 
 
 def find_chromium(playwright):
-    """Path of a Chromium: $COURSE_CHROMIUM, Playwright's own, one on PATH; None if there is none."""
+    """Path of a Chromium: $COURSE_CHROMIUM, Playwright's own, one on PATH; None: there is none."""
     named = os.environ.get("COURSE_CHROMIUM")
     if named:
         return named
@@ -51,10 +51,12 @@ def chromium():
             instance.close()
 
 
-# Not for the whole session: Playwright holds an event loop that other tests trip over.
-@pytest.fixture(scope="module")
-def browser():
-    """Headless Chromium. Without one the test is skipped, or fails if COURSE_REQUIRE_BROWSER=1."""
+@contextmanager
+def chromium_or_skip():
+    """`chromium()` for fixtures: without one skips, or fails if COURSE_REQUIRE_BROWSER=1.
+
+    For modules, not for a whole session: Playwright holds an event loop that other tests trip over.
+    """
     with chromium() as instance:
         if instance is None:
             reason = "no Chromium found: install one or set COURSE_CHROMIUM (see tests/README.md)"

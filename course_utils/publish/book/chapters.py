@@ -9,7 +9,6 @@ import nbformat
 from course_utils.errors import BookError
 from course_utils.results import RECORD_MIME
 
-PARAMETERS_TAG = "parameters"
 INJECTED_TAG = "injected-parameters"
 HEADING = re.compile(r"^(#{1,6})\s+(.+?)\s*#*\s*$", re.MULTILINE)
 FENCE = re.compile(r"^(`{3,}|~{3,}).*?^\1", re.MULTILINE | re.DOTALL)
@@ -23,7 +22,8 @@ class Facts:
     sources: tuple[str, ...]  # names of the data sets, as the loaders give them
     device: str | None
     test_acc: float | None  # fraction
-    parameters: dict  # what the run set differently from the saved chapter
+    verdict: str = "–"  # against the published band, as `course run` judged it
+    fast: bool = False  # a fast dev run: nothing was really trained
 
     @property
     def trained(self):
@@ -51,8 +51,8 @@ def read_executed(chapter, folder):
             if output.output_type == "error" and "raises-exception" not in _tags(cell):
                 raise BookError(
                     f"{chapter.name} stopped at code cell {number}: {output.ename}: "
-                    f"{output.evalue.strip().splitlines()[0] if output.evalue.strip() else ''}\n"
-                    f"Repair it and run `course run {chapter.name}` again; a book needs whole chapters."
+                    f"{(output.evalue.strip().splitlines() or [''])[0]}\n"
+                    f"Repair it and run `course run {chapter.name}` again."
                 )
         if cell.metadata.get("papermill", {}).get("status") in ("pending", "running"):
             raise BookError(f"{chapter.name} was stopped at code cell {number}: {again}.")
@@ -61,8 +61,11 @@ def read_executed(chapter, folder):
     return notebook
 
 
-def facts_of(notebook):
-    """Facts from the notebook itself: records in its outputs, times from papermill."""
+def facts_of(notebook, report, name):
+    """Facts from the notebook's own records; time and verdict from the run's report, if any.
+
+    report: as `read_report` gives it. Raises BookError if it says that the chapter did not pass.
+    """
     merged, sources = {}, {}
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
@@ -71,14 +74,20 @@ def facts_of(notebook):
                 merged.update(values)
                 if values.get("source"):
                     sources[str(values["source"])] = True
-    run = notebook.metadata.get("papermill", {})
+    entries = {entry["name"]: entry for entry in (report or {}).get("chapters", [])}
+    entry = entries.get(name, {})
+    if entry and entry["status"] != "passed":
+        raise BookError(
+            f"{name}: the last run says “{entry['status']}”: run `course run {name}` first."
+        )
     accuracy = merged.get("test_acc")
     return Facts(
-        seconds=run.get("duration"),
+        seconds=entry.get("seconds", notebook.metadata.get("papermill", {}).get("duration")),
         sources=tuple(sources),
         device=merged.get("device"),
-        test_acc=float(accuracy) if accuracy is not None else None,
-        parameters=dict(run.get("parameters") or {}),
+        test_acc=float(accuracy) if isinstance(accuracy, int | float) else None,
+        verdict=entry.get("verdict", "–"),
+        fast=bool(report and report["fast_dev_run"]),
     )
 
 
@@ -151,7 +160,7 @@ def _describe_figures(cell, heading):
 
 
 def _clean_outputs(cell):
-    """Records have been read; highlighted code takes the theme's colours, which fit dark pages too."""
+    """Drop the records, and the colours of highlighted code: the theme's fit dark pages too."""
     for output in cell.outputs:
         output.get("data", {}).pop(RECORD_MIME, None)
         text = output.get("data", {}).get("text/html")

@@ -7,6 +7,7 @@ from string import Template
 
 from course_utils.publish.book.chapters import raw_html
 from course_utils.publish.book.coursemap import course_map, hours
+from course_utils.publish.report import minutes
 
 
 def assets():
@@ -17,7 +18,9 @@ def assets():
 def title_page(manifest, facts):
     """MyST source of index.md. facts: chapter name -> Facts."""
     chapters = manifest.chapters
-    toctree = "\n".join(f"{chapter.number} · {chapter.title} <{chapter.name}>" for chapter in chapters)
+    toctree = "\n".join(
+        f"{chapter.number} · {chapter.title} <{chapter.name}>" for chapter in chapters
+    )
     template = Template((assets() / "index.md").read_text(encoding="utf-8"))
     return template.substitute(
         title=manifest.book.title,
@@ -32,38 +35,62 @@ def title_page(manifest, facts):
     )
 
 
-def status_page(manifest, facts, versions):
+def status_page(manifest, facts, report):
     """MyST source of status.md: what ran, how long, on what, and how well.
 
-    versions: name -> version of the software of the run.
+    report: as `read_report` gives it, None for notebooks that come without one.
     """
-    rows = ["| Chapter | Time | Data | Device | Test accuracy | Published band | Verdict |"]
-    rows.append("|---|--:|---|---|--:|---|---|")
+    rows = [["Chapter", "Time", "Test accuracy", "Published", "Verdict", "Data", "Device"]]
+    rows.append(["---", "--:", "--:", "---", "---", "---", "---"])
     for chapter in manifest.chapters:
         fact = facts[chapter.name]
-        band = (chapter.published or {}).get("test_acc")
-        cells = [
-            f"[{chapter.number} · {chapter.title}]({chapter.name}.ipynb)",
-            seconds(fact.seconds),
-            ", ".join(fact.sources) or "–",
-            fact.device or "–",
-            "–" if fact.test_acc is None else f"{fact.test_acc:.3f}",
-            f"{band[0]:.3f}–{band[1]:.3f}" if band else "–",
-            verdict(fact, band),
-        ]
-        rows.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
+        rows.append(
+            [
+                f"[{chapter.number} · {chapter.title}]({chapter.name}.ipynb)",
+                minutes(fact.seconds),
+                "–" if fact.test_acc is None else f"{fact.test_acc:.3f}",
+                _band(chapter),
+                fact.verdict,
+                ", ".join(fact.sources) or "–",
+                fact.device or "–",
+            ]
+        )
     bands = "\n".join(
-        f"- {chapter.number} · {chapter.title}: {chapter.published_source}"
+        f"- {chapter.number} · {chapter.title}: {_band(chapter)}, {chapter.published_source}"
         for chapter in manifest.chapters
         if chapter.published
     )
-    software = "\n".join(f"| {name} | {version} |" for name, version in versions.items())
     template = Template((assets() / "status.md").read_text(encoding="utf-8"))
     return template.substitute(
-        table="\n".join(rows),
-        bands=bands or "- no chapter has one yet",
-        software=f"| Software | Version |\n|---|---|\n{software}" if software else "Not recorded.",
+        table=_table(rows),
+        bands=bands or "- No chapter has one yet.",
+        machine=_table(_machine(report)) if report else "The notebooks came without a report.",
     )
+
+
+def _machine(report):
+    """Rows on where and with what the chapters ran."""
+    fast = " (fast dev run: a few batches, results are not judged)"
+    known = {
+        "Profile": report["profile"] + fast * report["fast_dev_run"],
+        "Finished": report.get("finished"),
+        "Platform": report.get("platform"),
+        "CPU cores": report.get("cpu_count"),
+        "Accelerator": report.get("accelerator") or "none",
+    }
+    rows = [[name, str(value)] for name, value in known.items() if value]
+    rows += [[name, value or "not installed"] for name, value in report["versions"].items()]
+    return [["What", "Which"], ["---", "---"], *rows]
+
+
+def _table(rows):
+    """Markdown of a table; the second row holds the alignments."""
+    return "\n".join(f"| {' | '.join(c.replace('|', ' ') for c in row)} |" for row in rows)
+
+
+def _band(chapter):
+    band = (chapter.published or {}).get("test_acc")
+    return f"{band[0]:.3f}–{band[1]:.3f}" if band else "–"
 
 
 def chapter_head(chapter, manifest, fact):
@@ -76,28 +103,11 @@ def chapter_head(chapter, manifest, fact):
     )
     parts = [f"Chapter {chapter.number}", f"about {hours(chapter.minutes)}"]
     parts += [f"after {before}"] if before else []
-    parts.append(f'<a href="notebooks/{escape(chapter.name)}.ipynb" download>Download the notebook</a>')
+    parts.append(
+        f'<a href="notebooks/{escape(chapter.name)}.ipynb" download>Download the notebook</a>'
+    )
     strip = f'<p class="chapter-facts">{" · ".join(parts)}</p>'
     return strip + (_run_note(chapter, fact) if fact.trained else "")
-
-
-def verdict(fact, band):
-    """ "reached", "below", or why there is no verdict: the band holds for the real data only."""
-    if fact.test_acc is None:
-        return "–" if not band else "not run"
-    if not band:
-        return "–"
-    if fact.stand_in:
-        return "not comparable: stand-in data"
-    return "reached" if fact.test_acc >= band[0] else "below"
-
-
-def seconds(value):
-    """72.4 -> "1 min 12 s"; None -> "–"."""
-    if value is None:
-        return "–"
-    minutes, rest = divmod(round(value), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _run_note(chapter, fact):
@@ -107,18 +117,21 @@ def _run_note(chapter, fact):
     if fact.device:
         known.append(f"on the device <strong>{escape(fact.device)}</strong>")
     if fact.seconds is not None:
-        known.append(f"in {seconds(fact.seconds)}")
+        known.append(f"in {minutes(fact.seconds)}")
     text = f"The results on this page were computed {', '.join(known)}."
     if fact.test_acc is not None:
         text += f" Test accuracy <strong>{fact.test_acc:.3f}</strong>"
-        band = (chapter.published or {}).get("test_acc")
-        text += f"; published: {band[0]:.3f}–{band[1]:.3f}." if band else "."
+        text += (
+            f"; published, with the full settings: {_band(chapter)}." if chapter.published else "."
+        )
+    if fact.fast:
+        text += " This was a fast run of a few batches: its numbers show only that the code works."
     if fact.stand_in:
         text += (
             " The stand-in is drawn by the course itself, for times when the real images are not "
             "at hand: numbers on the real set differ."
         )
-    kind = "stand-in" if fact.stand_in else "real-data"
+    kind = "provisional" if fact.stand_in or fact.fast else "real"
     return f'<p class="run-note {kind}">{text} <a href="status.html">This build</a></p>'
 
 

@@ -1,8 +1,7 @@
-"""Put the pages together and let Sphinx make the site; an old book stays until a new one is whole."""
+"""All pages, and the site that Sphinx makes of them; an old book stays until a new one is whole."""
 
 import base64
 import io
-import json
 import re
 import shutil
 import tempfile
@@ -12,9 +11,10 @@ from pathlib import Path
 
 import nbformat
 
-from course_utils.errors import BookError
+from course_utils.errors import BookError, RunError
 from course_utils.publish.book import pages
 from course_utils.publish.book.chapters import facts_of, page_of, read_executed
+from course_utils.publish.report import read_report
 
 MATHJAX = "tex-svg-full.js"  # MathJax 3 in one file; version 4 fetches its fonts from a CDN
 FONTAWESOME = re.compile(r'\s*<script[^>]*src="[^"]*fontawesome\.js[^"]*"[^>]*></script>')
@@ -32,6 +32,10 @@ def build_book(manifest, executed_dir, out_dir):
     """
     executed_dir, out_dir = Path(executed_dir), Path(out_dir).absolute()
     notebooks = _read_all(manifest, executed_dir)
+    try:
+        report = read_report(executed_dir)
+    except RunError as error:
+        raise BookError(f"{error}: run `course run` again.") from error
     if out_dir.exists() and not (out_dir.is_dir() and _replaceable(out_dir)):
         raise BookError(f"{out_dir} exists and is no book: choose another folder or remove it.")
     try:
@@ -41,8 +45,7 @@ def build_book(manifest, executed_dir, out_dir):
         raise BookError(f"cannot write to {out_dir.parent}: {error.strerror}.") from error
     with work as folder:
         source, extra, site = (Path(folder) / part for part in ("source", "extra", "site"))
-        versions = _versions(executed_dir)
-        _write_source(manifest, notebooks, versions, source, extra)
+        _write_source(manifest, notebooks, report, source, extra)
         _run_sphinx(manifest, source, extra, site, Path(folder) / "doctrees")
         _finish(site)
         old = Path(folder) / "old"
@@ -74,32 +77,21 @@ def _replaceable(folder):
     return (folder / "searchindex.js").is_file() or not any(folder.iterdir())
 
 
-def _versions(executed_dir):
-    """Software of the run by name, from its report; empty without one."""
-    try:
-        report = json.loads((executed_dir / "report.json").read_text(encoding="utf-8"))
-        return {str(name): str(value) for name, value in report.get("versions", {}).items()}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, AttributeError) as error:
-        raise BookError(f"{executed_dir / 'report.json'} is unreadable: {error}.") from error
-
-
-def _write_source(manifest, notebooks, versions, source, extra):
+def _write_source(manifest, notebooks, report, source, extra):
     """What Sphinx reads: pages in `source`; what it only copies, in `extra`."""
     originals = manifest.book.src
     # Pictures that chapters show lie beside them; texts there are no pages of the book.
     skip = shutil.ignore_patterns("*.ipynb", "*.md", "*.py", ".*", "__pycache__")
     shutil.copytree(originals, source, ignore=skip)
     (extra / "notebooks").mkdir(parents=True)
-    facts = {name: facts_of(notebook) for name, notebook in notebooks.items()}
+    facts = {name: facts_of(notebook, report, name) for name, notebook in notebooks.items()}
     for chapter in manifest.chapters:
         head = pages.chapter_head(chapter, manifest, facts[chapter.name])
         page = page_of(notebooks[chapter.name], chapter, head)
         nbformat.write(page, source / f"{chapter.name}.ipynb")
         shutil.copy(chapter.file, extra / "notebooks")
     (source / "index.md").write_text(pages.title_page(manifest, facts), encoding="utf-8")
-    status = pages.status_page(manifest, facts, versions)
+    status = pages.status_page(manifest, facts, report)
     (source / "status.md").write_text(status, encoding="utf-8")
     static = source / "_static"
     static.mkdir(exist_ok=True)
@@ -130,9 +122,7 @@ def _run_sphinx(manifest, source, extra, site, doctrees):
     try:
         with patch_docutils(), docutils_namespace(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            app = Sphinx(
-                source, None, site, doctrees, "html", options, status=None, warning=said
-            )
+            app = Sphinx(source, None, site, doctrees, "html", options, status=None, warning=said)
             app.connect("html-page-context", _add_buttons, priority=900)
             app.build(force_all=True)
     except Exception as error:  # whatever an extension raises, the message has to name the page
@@ -152,7 +142,11 @@ def _options(manifest, extra):
     """Sphinx's settings, all of them: there is no conf.py."""
     book, html = manifest.book, manifest.html
     theme = {
-        "logo": {"text": book.title, "image_light": "_static/mark.svg", "image_dark": "_static/mark.svg"},
+        "logo": {
+            "text": book.title,
+            "image_light": "_static/mark.svg",
+            "image_dark": "_static/mark.svg",
+        },
         "home_page_in_toc": True,
         "navbar_persistent": [],
         "use_download_button": False,

@@ -2,6 +2,7 @@
 
 COURSE_DATA           folder with data sets, tried before the repository's `data/`
 COURSE_OFFLINE        1: never try to download
+COURSE_STANDIN        1: act as if no real data could be had
 COURSE_FAST_DEV_RUN   1: three batches and one epoch everywhere, results are not judged
 COURSE_PROGRESS       live, bar or none; by default the place the code runs in decides
 """
@@ -15,12 +16,17 @@ FAST_RUN_BATCHES = 3
 
 def fast_dev_run():
     """True when only a few batches should run, to see that the code works."""
-    return os.environ.get("COURSE_FAST_DEV_RUN", "") not in ("", "0")
+    return _is_set("COURSE_FAST_DEV_RUN")
 
 
 def offline():
     """True when nothing may be downloaded."""
-    return os.environ.get("COURSE_OFFLINE", "") not in ("", "0")
+    return _is_set("COURSE_OFFLINE")
+
+
+def standin_only():
+    """True when the embedded data is to be used even if the real one is there."""
+    return _is_set("COURSE_STANDIN")
 
 
 def download_dir():
@@ -52,3 +58,7 @@ def progress_mode():
     if mode in ("live", "bar", "none"):
         return mode
     return "live" if in_notebook() else "bar"
+
+
+def _is_set(name):
+    return os.environ.get(name, "") not in ("", "0")

@@ -81,7 +81,8 @@ def train_ch6(
     scheduler: None or "constant", "warmup-decay" (linear up over 15 % of the steps, then linear
         down to nothing), or a function (optimizer, steps) -> torch scheduler stepped every step.
     amp: compute in bfloat16 where that is safe, with channels-last memory layout.
-    seed: of the initial weights and of dropout. progress: "live", "bar" or "none"; None: by place.
+    seed: of the weights that `init` draws, and of dropout; biases stay as the net was built with.
+    progress: "live", "bar" or "none"; None: by place.
     verbose: show progress and print the two closing lines; False: silent.
     A keyboard interrupt ends the training; what was recorded is returned. In a fast dev run one
     epoch is trained.

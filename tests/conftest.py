@@ -1,0 +1,32 @@
+"""Settings of every test: no downloads, no progress display, one thread per worker."""
+
+import os
+
+os.environ["COURSE_OFFLINE"] = "1"
+os.environ["COURSE_PROGRESS"] = "none"
+if os.environ.get("PYTEST_XDIST_WORKER"):  # workers share the cores; two pools would fight
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+for name in ("COURSE_FAST_DEV_RUN", "COURSE_STANDIN"):
+    os.environ.pop(name, None)
+
+from pathlib import Path  # noqa: E402
+
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+# No test asserts a time, and a red test must be red again when it is repeated.
+settings.register_profile("course", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("course")
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def real_data():
+    """Folder with the real Fashion-MNIST; without it the test is skipped, and says so."""
+    from course_utils.data.sources import FASHION_MNIST
+
+    folder = FASHION_MNIST.find()
+    if folder is None:
+        pytest.skip("NOT RUN: needs the real data (course data --get fashion-mnist)")
+    return folder

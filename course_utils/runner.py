@@ -1,0 +1,230 @@
+"""`Runner`: the step-wise trainer of the digits lab, on the same loop as `train_ch6`."""
+
+import math
+import os
+import pickle
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from course_utils.errors import TrainingError
+from course_utils.plotting import Animator
+from course_utils.settings import fast_dev_run, progress_mode
+from course_utils.training import Tally, count_correct, in_mode, training_steps, try_gpu
+
+
+def accuracy(y_hat, y):
+    """Fraction of the rows of logits (N, classes) whose largest value is at y (N,); a tensor."""
+    return count_correct(y_hat, y) / len(y)
+
+
+class Runner:
+    """Trains a net step by step, judges it on the way, and keeps the best weights on disk.
+
+    net: module (N, …) -> (N, classes) logits; its weights are kept as they are at the start.
+    optimizer: a torch optimizer of the net's parameters.
+    loss: a function (output, y) -> scalar mean; None: cross-entropy of the logits.
+    metric: a function (output, y) -> mean score of a batch, larger is better; None: accuracy.
+    device: where to compute; None: `try_gpu()`.
+
+    What was recorded: `step_losses` (one per step), `epoch_losses` (means), `dev_scores`
+    (step, score, loss), `best_score` and `best_step`. Training again continues the record.
+    """
+
+    def __init__(self, net, optimizer, loss=None, metric=None, device=None):
+        self.device = torch.device(device) if device is not None else try_gpu()
+        self.net = net.to(self.device)
+        self.optimizer = optimizer
+        self.loss = loss or nn.functional.cross_entropy
+        self.metric = metric or accuracy
+        self.step_losses, self.epoch_losses, self.dev_scores = [], [], []
+        self.best_score, self.best_step = -math.inf, None
+        self.interrupted = False
+
+    def train(
+        self,
+        train_iter,
+        dev_iter=None,
+        num_epochs=1,
+        *,
+        num_steps=None,
+        eval_every=15,
+        log_every=15,
+        save_path=None,
+        seed=None,
+        progress=None,
+    ):
+        """Train for `num_epochs` epochs, or until `num_steps` steps were made.
+
+        train_iter, dev_iter: yield (X, y) batches in each pass; dev_iter None: never evaluated.
+        eval_every: steps between evaluations; the last step is always evaluated.
+        log_every: steps between printed lines, 0 for none.
+        save_path: file for the weights with the best dev score so far.
+        seed: of dropout. progress: "live", "bar", "none" or "off"; None: by place.
+        A keyboard interrupt ends the training and keeps the record. In a fast dev run one epoch.
+        Raises TrainingError for a wrong argument or a loss that is not finite.
+        """
+        if num_epochs < 1 or eval_every < 1 or log_every < 0:
+            raise TrainingError(
+                f"num_epochs ({num_epochs}) and eval_every ({eval_every}) must be at least 1, "
+                f"log_every ({log_every}) at least 0"
+            )
+        if seed is not None:
+            torch.manual_seed(seed)
+        num_epochs = 1 if fast_dev_run() else num_epochs
+        planned = num_epochs * len(train_iter)
+        stop = len(self.step_losses) + (planned if num_steps is None else min(num_steps, planned))
+        show = _Display(stop - len(self.step_losses), log_every, progress or progress_mode())
+        self.interrupted = False
+        try:
+            while len(self.step_losses) < stop:
+                self._epoch(train_iter, dev_iter, stop, eval_every, save_path, show)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            print(f"stopped by hand after step {len(self.step_losses)}")
+        show.close()
+
+    def _epoch(self, train_iter, dev_iter, stop, eval_every, save_path, show):
+        seen = Tally(self.device)
+        steps = training_steps(self.net, train_iter, self.optimizer, self.loss, self.device)
+        for result in steps:
+            seen.add(result)
+            # a number, not the tensor: a list of tensors with history would keep every graph alive
+            self.step_losses.append(float(result[0]))
+            step = len(self.step_losses)
+            show.step(step, self.step_losses[-1])
+            if dev_iter is not None and (step % eval_every == 0 or step == stop):
+                score, loss = self.evaluate(dev_iter)
+                self.dev_scores.append((step, score, loss))
+                show.score(step, score, loss)
+                if score > self.best_score:
+                    self.best_score, self.best_step = score, step
+                    if save_path is not None:
+                        self.save(save_path)
+            if step == stop:
+                break
+        steps.close()  # after a break: puts the net back in its mode now
+        self.epoch_losses.append(seen.means()[0])
+
+    def evaluate(self, data_iter):
+        """Mean (score, loss) over the examples of `data_iter`, in evaluation mode."""
+        score = loss = torch.zeros((), device=self.device)
+        total = 0
+        with torch.inference_mode(), in_mode(self.net, training=False):
+            for X, y in data_iter:
+                X, y = X.to(self.device), y.to(self.device)
+                y_hat = self.net(X)
+                score = score + self.metric(y_hat, y) * len(y)
+                loss = loss + self.loss(y_hat, y) * len(y)
+                total += len(y)
+        if total == 0:
+            raise TrainingError("the data to evaluate on has zero examples")
+        return float(score) / total, float(loss) / total
+
+    def predict(self, X):
+        """Probabilities (N, classes) of the inputs X (N, …): the softmax of the logits."""
+        with torch.inference_mode(), in_mode(self.net, training=False):
+            return self.net(X.to(self.device)).softmax(dim=1)
+
+    def save(self, path):
+        """Write the net's weights; the file appears whole or not at all."""
+        path = Path(path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            torch.save(self.net.state_dict(), temporary)
+            temporary.replace(path)
+        except (OSError, RuntimeError) as error:  # torch reports a missing folder as RuntimeError
+            temporary.unlink(missing_ok=True)
+            raise TrainingError(f"cannot write the weights to {path}: {error}") from error
+
+    def load(self, path):
+        """Read weights that `save` wrote into the net.
+
+        Only tensors are accepted, so that a file from elsewhere cannot run code.
+        Raises TrainingError, before anything changed, if the file is missing, is no file of
+        weights, or has weights of another net.
+        """
+        try:
+            weights = torch.load(path, map_location=self.device, weights_only=True)
+        except FileNotFoundError:
+            raise TrainingError(f"there are no weights at {path}: train with save_path") from None
+        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            raise TrainingError(f"{path} is not a file of weights: save it with save()") from error
+        if problem := _mismatch(self.net.state_dict(), weights):
+            raise TrainingError(f"{path} does not fit {type(self.net).__name__}: {problem}")
+        self.net.load_state_dict(weights)
+
+    def plot(self, title=None):
+        """Draw the losses (steps, epochs, dev) and the dev scores; returns the figure."""
+        import matplotlib.pyplot as plt
+
+        fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3))
+        steps = range(1, len(self.step_losses) + 1)
+        left.plot(steps, self.step_losses, lw=0.7, alpha=0.6, label="train, each step")
+        if self.dev_scores:
+            step, score, loss = zip(*self.dev_scores, strict=True)
+            left.plot(step, loss, "--", marker=".", label="dev")
+            right.plot(step, score, marker=".", color="C1", label="dev")
+            right.plot(self.best_step, self.best_score, "*", ms=11, color="C2", label="best")
+            right.legend()
+        left.set(xlabel="step", ylabel="loss", ylim=(0, None))
+        left.legend()
+        right.set(xlabel="step", ylabel="score")
+        fig.suptitle(title or type(self.net).__name__)
+        fig.tight_layout()
+        return fig
+
+
+class _Display:
+    """Shows a run's steps: printed lines, and by mode a bar or a plot that grows."""
+
+    def __init__(self, steps, log_every, mode):
+        self.log_every = 0 if mode == "off" else log_every
+        self.bar = self.plot = None
+        if mode == "bar":
+            from tqdm import tqdm
+
+            self.bar = tqdm(total=steps, unit="step", leave=False)
+        elif mode == "live":
+            self.plot = Animator(xlabel="step", legend=["train loss", "dev score"], live=True)
+
+    def step(self, step, loss):
+        if self.bar is not None:
+            self.bar.update()
+        if self.plot is not None:
+            self.plot.add(step, (loss, None))
+        if self.log_every and step % self.log_every == 0:
+            self._write(f"step {step:4d}: loss {loss:.3f}")
+
+    def score(self, step, score, loss):
+        if self.plot is not None:
+            self.plot.add(step, (None, score))
+        if self.log_every:
+            self._write(f"step {step:4d}: dev score {score:.3f}, dev loss {loss:.3f}")
+
+    def close(self):
+        if self.bar is not None:
+            self.bar.close()
+        if self.plot is not None:
+            self.plot.close()
+
+    def _write(self, line):
+        if self.bar is not None:
+            self.bar.write(line)
+        else:
+            print(line)
+
+
+def _mismatch(own, given):
+    """What is wrong with `given` as a state dict for a net with state `own`; "" if nothing."""
+    if not isinstance(given, dict) or not all(torch.is_tensor(value) for value in given.values()):
+        return "it holds something else than named tensors"
+    if missing := [name for name in own if name not in given]:
+        return f"it has no {missing[0]} ({len(missing)} missing)"
+    if extra := [name for name in given if name not in own]:
+        return f"it has {extra[0]}, which the net has not ({len(extra)} unknown)"
+    for name, value in own.items():
+        if value.shape != given[name].shape:
+            return f"{name} is {tuple(given[name].shape)}, the net needs {tuple(value.shape)}"
+    return ""

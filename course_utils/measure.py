@@ -282,7 +282,8 @@ def _next_field(func, args, known, shape):
             return None
         kernel, stride, dilation = weight.shape[2], stride[0], dilation[0]
     elif "pool" in name and "adaptive" not in name:
-        kernel, stride = args[1][0], (args[2] or args[1])[0]
+        kernel = args[1][0]
+        stride = args[2][0] if len(args) > 2 and args[2] else kernel  # left out: the window's
         dilation = args[4][0] if name.startswith("max_pool") and len(args) > 4 else 1
     elif name == "constant_pad_nd" or any(shape[2:] == before[2:] for _, before in known):
         return (side, step) if len(shape) > 2 else None

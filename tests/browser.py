@@ -178,7 +178,7 @@ def page_sizes(folder):
         loaded = {path}
         for link in parser.links:
             file = path.parent / unquote(urlsplit(link).path)
-            kind = file.suffix in (".js", ".css", ".png", ".svg", ".jpg")
+            kind = file.suffix in (".js", ".css", ".png", ".webp", ".svg", ".jpg")
             if not urlsplit(link).scheme and kind and file.is_file() and file.name != MATHJAX:
                 loaded.add(file.resolve())
         sizes[path.name] = sum(file.stat().st_size for file in loaded)

@@ -131,7 +131,7 @@ def second_chapter(source="Fashion-MNIST stand-in"):
     table = "<table class='dataframe'><tr>" + "<td>0.123456789</td>" * 30 + "</tr></table>"
     return notebook(
         v4.new_markdown_cell(
-            "# Training\n\nYou will train. Back to [the window](01_window.ipynb)."
+            "# Training\n\nYou will train, later in [Depth](03_depth.ipynb#why) too. Back to [the window](01_window.ipynb)."
         ),
         code("num_epochs = 1", tags=["parameters"]),
         code("# Parameters\nnum_epochs = 3\n", tags=["injected-parameters"]),
@@ -199,6 +199,7 @@ def test_pages_tell_the_run(site):
         assert part in text
     assert 'class="run-note provisional"' in text  # drawn garments are never passed off as real
     assert "Set differently for this run: <code>num_epochs = 3</code>" in text
+    assert "later in Depth too" in text  # a chapter that is still to come is no link
     assert "vnd.course-record" not in text
     assert "run-note" not in (site / "01_window.html").read_text(encoding="utf-8")
 
@@ -309,7 +310,7 @@ def test_an_error_shown_on_purpose_is_no_failure(course, tmp_path):
         (lambda n: n.cells[-1].metadata.update(papermill={"status": "pending"}), "was stopped"),
         (lambda n: [c.update(outputs=[]) for c in n.cells if "outputs" in c], "no outputs"),
         (lambda n: n.cells.pop(0), "no title"),
-        (lambda n: n.cells[0].update(source="# T\n\n[gone](09_gone.ipynb)"), "09_gone"),
+        (lambda n: n.cells[0].update(source="# T\n\n[gone](01_gone.ipynb)"), "01_gone"),
         (lambda n: n.cells[0].update(source="# T\n\n[gone](#nowhere)"), "nowhere"),
     ],
     ids=["stopped", "never run", "no title", "dead link", "dead anchor"],

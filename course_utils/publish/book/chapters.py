@@ -11,6 +11,7 @@ from course_utils.results import RECORD_MIME
 
 INJECTED_TAG = "injected-parameters"
 HEADING = re.compile(r"^(#{1,6})\s+(.+?)\s*#*\s*$", re.MULTILINE)
+CHAPTER_LINK = re.compile(r"(?<!!)\[([^\]\[]+)\]\((\d+)_\w+\.ipynb(?:#[^)]*)?\)")
 FENCE = re.compile(r"^(`{3,}|~{3,}).*?^\1", re.MULTILINE | re.DOTALL)
 
 
@@ -91,10 +92,11 @@ def facts_of(notebook, report, name):
     )
 
 
-def page_of(notebook, chapter, head):
+def page_of(notebook, chapter, head, last):
     """The notebook as the book shows it.
 
-    head: HTML that goes under the title. Every figure gets alt text; papermill's injected cell
+    head: HTML that goes under the title. last: number of the book's last chapter; links to those
+    that are still to come become plain text. Every figure gets alt text; papermill's injected cell
     becomes a sentence; style sheets that outputs carry with them are dropped for the book's own.
     """
     language = notebook.metadata.get("language_info", {"name": "python"})
@@ -102,6 +104,9 @@ def page_of(notebook, chapter, head):
     heading, titled = chapter.title, False
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
+            cell.source = CHAPTER_LINK.sub(
+                lambda link: link[1] if int(link[2]) > last else link[0], cell.source
+            )
             if not titled and (title := _first_title(cell.source)):
                 cell.source = f"{cell.source[:title]}\n\n{raw_html(head)}\n\n{cell.source[title:]}"
                 titled = True

@@ -1,6 +1,5 @@
 """All pages, and the site that Sphinx makes of them; an old book stays until a new one is whole."""
 
-import base64
 import io
 import re
 import shutil
@@ -14,11 +13,10 @@ import nbformat
 from course_utils.errors import BookError, RunError
 from course_utils.publish.book import pages
 from course_utils.publish.book.chapters import facts_of, page_of, read_executed
+from course_utils.publish.book.lighten import lighten
 from course_utils.publish.report import read_report
 
 MATHJAX = "tex-svg-full.js"  # MathJax 3 in one file; version 4 fetches its fonts from a CDN
-FONTAWESOME = re.compile(r'\s*<script[^>]*src="[^"]*fontawesome\.js[^"]*"[^>]*></script>')
-FONT = re.compile(r"url\(([^)]*fa-(?:solid|regular)[^)]*\.woff2)\)")
 NOISE = re.compile(r"\x1b\[[0-9;]*m|( \[[\w.]+\])(?=\1)")  # colours; codes said twice
 
 
@@ -47,7 +45,7 @@ def build_book(manifest, executed_dir, out_dir):
         source, extra, site = (Path(folder) / part for part in ("source", "extra", "site"))
         _write_source(manifest, notebooks, report, source, extra)
         _run_sphinx(manifest, source, extra, site, Path(folder) / "doctrees")
-        _finish(site)
+        lighten(site)
         old = Path(folder) / "old"
         if out_dir.exists():
             out_dir.rename(old)
@@ -85,9 +83,10 @@ def _write_source(manifest, notebooks, report, source, extra):
     shutil.copytree(originals, source, ignore=skip)
     (extra / "notebooks").mkdir(parents=True)
     facts = {name: facts_of(notebook, report, name) for name, notebook in notebooks.items()}
+    last = max(chapter.number for chapter in manifest.chapters)
     for chapter in manifest.chapters:
         head = pages.chapter_head(chapter, manifest, facts[chapter.name])
-        page = page_of(notebooks[chapter.name], chapter, head)
+        page = page_of(notebooks[chapter.name], chapter, head, last)
         nbformat.write(page, source / f"{chapter.name}.ipynb")
         shutil.copy(chapter.file, extra / "notebooks")
     (source / "index.md").write_text(pages.title_page(manifest, facts), encoding="utf-8")
@@ -214,25 +213,3 @@ def _add_buttons(app, pagename, templatename, context, doctree):
             "label": "print-button",
         }
     )
-
-
-def _finish(site):
-    """Leave out what no page uses, and make the icons work from disk in every browser."""
-    for page in site.glob("*.html"):
-        text = page.read_text(encoding="utf-8")
-        page.write_text(FONTAWESOME.sub("", text), encoding="utf-8")
-    # The same icons once more as a script of 1.5 MB; the style sheet has them as fonts. Some
-    # browsers refuse a page on disk another file's font, so the font moves into the style sheet.
-    (site / "_static/scripts/fontawesome.js").unlink(missing_ok=True)
-    sheet = site / "_static/styles/pydata-sphinx-theme.css"
-    text = sheet.read_text(encoding="utf-8")
-    sheet.write_text(FONT.sub(lambda font: _embedded(sheet.parent / font[1]), text), "utf-8")
-    for unused in [*site.rglob("*.map"), *site.rglob("*webpack-macros.html")]:
-        unused.unlink()
-    for unused in ("_static/locales", "_sources"):
-        shutil.rmtree(site / unused, ignore_errors=True)
-    (site / ".buildinfo").unlink(missing_ok=True)
-
-
-def _embedded(font):
-    return f"url(data:font/woff2;base64,{base64.b64encode(font.read_bytes()).decode()})"

@@ -1,0 +1,64 @@
+"""Make a built site light and independent: half the bytes, and icons that work from disk."""
+
+import base64
+import re
+import shutil
+
+from PIL import Image
+
+# The theme brings its icons twice: as a script of 1.5 MB, and as fonts, which do as well.
+ICON_SCRIPT = re.compile(r'\s*<script[^>]*src="[^"]*fontawesome\.js[^"]*"[^>]*></script>')
+ICON_RULE = re.compile(r'(\.fa-[\w.,-]+)\{--fa:"[^"]*"\}')
+ICON_FONT = re.compile(r"url\(([^)]*fa-solid[^)]*\.woff2)\)")
+ICON_CLASS = re.compile(r"\bfa-[\w-]+")
+SPACE = re.compile(r'<span class="w">(\s+)</span>')  # highlighting that nobody can see
+
+
+def lighten(site):
+    """Rewrite the site in place; nothing that a reader sees changes."""
+    smaller = _images_to_webp(site / "_images")
+    icons = set()
+    for path in site.glob("*.html"):
+        text = SPACE.sub(r"\1", ICON_SCRIPT.sub("", path.read_text(encoding="utf-8")))
+        for name in smaller:
+            text = text.replace(f"_images/{name}.png", f"_images/{name}.webp")
+        icons.update(ICON_CLASS.findall(text))
+        path.write_text(text, encoding="utf-8")
+    _lighten_styles(site / "_static/styles/pydata-sphinx-theme.css", icons)
+    for unused in [*site.rglob("*.map"), *site.rglob("*webpack-macros.html")]:
+        unused.unlink()
+    for unused in ("_static/scripts/fontawesome.js", ".buildinfo"):
+        (site / unused).unlink(missing_ok=True)
+    for unused in ("_static/locales", "_sources"):
+        shutil.rmtree(site / unused, ignore_errors=True)
+
+
+def _images_to_webp(folder):
+    """Store figures without loss in half the bytes; returns the names that changed."""
+    changed = []
+    for path in sorted(folder.glob("*.png")):
+        target = path.with_suffix(".webp")
+        with Image.open(path) as image:
+            image.save(target, lossless=True, exact=True)
+        keep, drop = (
+            (target, path) if target.stat().st_size < path.stat().st_size else (path, target)
+        )
+        drop.unlink()
+        changed += [path.stem] * (keep == target)
+    return changed
+
+
+def _lighten_styles(path, icons):
+    """Drop the rules of 2,000 icons that no page shows; take the icon font into the style sheet,
+    since some browsers refuse a page on disk a font from another file."""
+
+    def used(rule):
+        names = rule[1].replace(".", "").split(",")
+        return rule[0] if icons.intersection(names) else ""
+
+    def embedded(font):
+        data = base64.b64encode((path.parent / font[1]).read_bytes()).decode()
+        return f"url(data:font/woff2;base64,{data})"
+
+    text = path.read_text(encoding="utf-8")
+    path.write_text(ICON_FONT.sub(embedded, ICON_RULE.sub(used, text)), encoding="utf-8")

@@ -34,7 +34,8 @@ def show_images(images, titles=None, cols=8, scale=1.2, cmap="gray", vmin=None, 
     images = [torch.as_tensor(image).detach().cpu() for image in images]
     cols = min(cols, len(images))
     rows = -(-len(images) // cols)
-    height = scale * (1.25 if titles is not None else 1.0)
+    lines = max(str(title).count("\n") + 1 for title in titles) if titles is not None else 0
+    height = scale + 0.16 * lines  # inches; a line of a title needs 0.16
     fig, axes = plt.subplots(rows, cols, figsize=(cols * scale, rows * height), squeeze=False)
     for i, ax in enumerate(axes.flat):
         ax.set_axis_off()

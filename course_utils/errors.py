@@ -13,6 +13,10 @@ class TrainingError(CourseError, ValueError):
     """A trainer's argument is wrong, or training went numerically astray."""
 
 
+class WeightsError(CourseError, ValueError):
+    """Pretrained weights do not fit the network, or cannot be had."""
+
+
 class ExpectationError(CourseError, AssertionError):
     """A chapter's result is outside the range that its text claims."""
 

@@ -98,7 +98,7 @@ def find_or_download(dataset, root=None):
     if folder is not None or settings.offline() or dataset.name in _unreachable:
         return folder
     try:
-        if not _reachable(dataset.host):
+        if not reachable(dataset.host):
             raise DataError("no network")
         return download(dataset.name, root, timeout=5)
     except DataError:
@@ -160,7 +160,7 @@ def _fetch(dataset, staging, timeout):
     from torchvision import datasets
 
     try:
-        with _socket_timeout(timeout):
+        with socket_timeout(timeout):
             getattr(datasets, dataset.folder)(root=str(staging), download=True)
         for split in SPLITS:
             dataset.read(staging, split)
@@ -178,7 +178,8 @@ def _fetch(dataset, staging, timeout):
 
 
 @contextlib.contextmanager
-def _socket_timeout(seconds):
+def socket_timeout(seconds):
+    """Give up connections that are silent for so long, inside the context."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:
@@ -187,7 +188,7 @@ def _socket_timeout(seconds):
         socket.setdefaulttimeout(before)
 
 
-def _reachable(host, seconds=3):
+def reachable(host, seconds=3):
     """Whether `host` answers; with a proxy only the proxy can tell, so then assume it does."""
     if urllib.request.getproxies().get("http"):
         return True

@@ -43,7 +43,8 @@ def lanes_of(edges):
 
 def course_map(chapters):
     """HTML of the map; links go to `<name>.html`."""
-    lanes = lanes_of(needed_directly(chapters))
+    edges = needed_directly(chapters)
+    lanes = lanes_of(edges)
     width = RADIUS + 4 + LANE * max(lanes.values(), default=0) + RADIUS + 4
     spine = width - RADIUS - 4
     rails = "".join(
@@ -57,7 +58,8 @@ def course_map(chapters):
         f'<svg aria-hidden="true" viewBox="0 0 {width} {height}" '
         f'style="width:{width / 16}rem;height:{height / 16}rem">{rails}{stops}</svg>'
     )
-    rows = "\n".join(_row(chapter, chapters) for chapter in chapters)
+    after = [[str(chapters[i].number) for i, k in edges if k == j] for j in range(len(chapters))]
+    rows = "\n".join(map(_row, chapters, after))
     return f'<div class="course-map">{drawing}<ol>\n{rows}\n</ol></div>'
 
 
@@ -69,9 +71,7 @@ def hours(minutes):
     )
 
 
-def _row(chapter, chapters):
-    numbers = {other.name: str(other.number) for other in chapters}
-    after = [numbers[name] for name in chapter.needs if name in numbers]
+def _row(chapter, after):
     meta = hours(chapter.minutes) + (f" · after {', '.join(after)}" if after else "")
     return (
         f'<li><a href="{escape(chapter.name)}.html">'

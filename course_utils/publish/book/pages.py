@@ -25,7 +25,6 @@ def title_page(manifest, facts):
     return template.substitute(
         title=manifest.book.title,
         description=manifest.book.description,
-        authors=", ".join(manifest.book.authors),
         first=chapters[0].name,
         chapters=f"{len(chapters)} chapter{'s' * (len(chapters) != 1)}",
         hours=hours(sum(chapter.minutes for chapter in chapters)),
@@ -141,6 +140,9 @@ def _list(names):
 
 def _data_of_build(facts):
     """One sentence on the data behind this build."""
+    facts = list(facts)
+    if any(fact.fast for fact in facts):
+        return "This is a fast build: a few batches each, to see that the code works."
     names = list(dict.fromkeys(source for fact in facts for source in fact.sources))
     if not names:
         return "No chapter of this build trained a network."

@@ -21,6 +21,8 @@ from course_utils.publish.book.coursemap import lanes_of, needed_directly
 from course_utils.publish.manifest import load_manifest
 from course_utils.results import RECORD_MIME
 
+pytestmark = pytest.mark.xdist_group("book")  # one worker: one site, one browser
+
 BOOK = """
 [book]
 title = "A Small Course"
@@ -131,7 +133,8 @@ def second_chapter(source="Fashion-MNIST stand-in"):
     table = "<table class='dataframe'><tr>" + "<td>0.123456789</td>" * 30 + "</tr></table>"
     return notebook(
         v4.new_markdown_cell(
-            "# Training\n\nYou will train, later in [Depth](03_depth.ipynb#why) too. Back to [the window](01_window.ipynb)."
+            "# Training\n\nYou will train, later in [Depth](03_depth.ipynb#why) too.\n"
+            "Back to [the window](01_window.ipynb)."
         ),
         code("num_epochs = 1", tags=["parameters"]),
         code("# Parameters\nnum_epochs = 3\n", tags=["injected-parameters"]),

@@ -4,7 +4,7 @@ import base64
 import re
 import shutil
 
-from PIL import Image
+from PIL import Image  # comes with matplotlib
 
 # The theme brings its icons twice: as a script of 1.5 MB, and as fonts, which do as well.
 ICON_SCRIPT = re.compile(r'\s*<script[^>]*src="[^"]*fontawesome\.js[^"]*"[^>]*></script>')

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_utils.data.sheets import band, ellipse, limb, profile, stripes
+from course_utils.data.sheets import SIDE, band, ellipse, limb, profile, stripes
 
 
 def fabric(s, plain=0.5, striped=0.12, checked=0.08, flowered=0.12, dotted=0.05):

@@ -53,7 +53,9 @@ def make_course(folder, chapters, extra=None):
 
 
 def environment(**more):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("COURSE_")}
+    """This process's environment without what would change the command's output, plus `more`."""
+    dropped = ("COURSE_", "COLUMNS", "FORCE_COLOR")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     return kept | {"PYTHONPATH": str(REPOSITORY)} | more
 
 

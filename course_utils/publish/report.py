@@ -180,17 +180,22 @@ def rows(entries):
         )
 
 
-COLUMNS = ("chapter", "status", "time", "data", "test accuracy", "published", "verdict")
+COLUMNS = ("chapter", "status", "time", "data", "test acc", "published", "verdict")
 
 
 def print_report(report, console):
     """The table, then one line per failure."""
+    from rich import box
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=f"{report.data['profile']} profile", title_justify="left")
+    table = Table(title=f"{report.data['profile']} profile", title_justify="left", box=box.SIMPLE)
     for column in COLUMNS:
-        table.add_column(column, justify="right" if column in ("time", "test accuracy") else "left")
+        table.add_column(
+            column,
+            justify="right" if column in ("time", "test acc") else "left",
+            no_wrap=column != "data",  # in a narrow window the long names of data sets fold
+        )
     for entry, row in zip(report.entries(), rows(report.entries()), strict=True):
         styles = {1: _STYLES.get(entry["status"], ""), 6: _VERDICT_STYLES.get(entry["verdict"], "")}
         table.add_row(*(_styled(escape(text), styles.get(i)) for i, text in enumerate(row)))

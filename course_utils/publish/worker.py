@@ -101,6 +101,7 @@ def run_notebook(job, running, tell):
             parameters=job.parameters,
             engine_name="reporting",
             kernel_name="python3",  # of this environment, whatever the file says
+            language="python",
             progress_bar=False,
             cwd=job.cwd,
             execution_timeout=job.timeout,

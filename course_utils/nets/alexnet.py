@@ -90,7 +90,7 @@ def dense_head(in_features, hidden, num_classes, dropout=0.5):
 class AlexNet(nn.Module):
     """AlexNet: images (N, in_channels, S, S) to logits (N, num_classes).
 
-    input_size: S, at least 67. widths: channels of the five convolutions.
+    input_size: S, at least 65. widths: channels of the five convolutions.
     hidden: width of the fully connected layers. padding: of the first
     convolution. two_towers: as in 2012, the second, fourth and fifth
     convolution in two groups. init_weights: see `init_alexnet`.

@@ -72,7 +72,7 @@ def _machine(report):
     fast = " (fast dev run: a few batches, results are not judged)"
     known = {
         "Profile": report["profile"] + fast * report["fast_dev_run"],
-        "Finished": report.get("finished"),
+        "Finished": (report.get("finished") or "").replace("T", " ").replace("+00:00", " UTC"),
         "Platform": report.get("platform"),
         "CPU cores": report.get("cpu_count"),
         "Accelerator": report.get("accelerator") or "none",

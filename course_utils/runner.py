@@ -29,7 +29,9 @@ class Runner:
     device: where to compute; None: `try_gpu()`.
 
     What was recorded: `step_losses` (one per step), `epoch_losses` (means), `dev_scores`
-    (step, score, loss), `best_score` and `best_step`. Training again continues the record.
+    (step, score, loss), `best_score`, `best_loss` and `best_step`. Of equal scores the one with
+    the smaller loss is better: few examples give many equal scores. Training again continues
+    the record.
     """
 
     def __init__(self, net, optimizer, loss=None, metric=None, device=None):
@@ -39,7 +41,7 @@ class Runner:
         self.loss = loss or nn.functional.cross_entropy
         self.metric = metric or accuracy
         self.step_losses, self.epoch_losses, self.dev_scores = [], [], []
-        self.best_score, self.best_step = -math.inf, None
+        self.best_score, self.best_loss, self.best_step = -math.inf, math.inf, None
         self.interrupted = False
 
     def train(
@@ -98,8 +100,8 @@ class Runner:
                 score, loss = self.evaluate(dev_iter)
                 self.dev_scores.append((step, score, loss))
                 show.score(step, score, loss)
-                if score > self.best_score:
-                    self.best_score, self.best_step = score, step
+                if (score, -loss) > (self.best_score, -self.best_loss):
+                    self.best_score, self.best_loss, self.best_step = score, loss, step
                     if save_path is not None:
                         self.save(save_path)
             if step == stop:

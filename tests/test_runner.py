@@ -62,21 +62,22 @@ def test_same_losses_as_a_plain_loop():
 
 
 def test_best_weights_are_the_ones_on_disk(tmp_path):
-    scores = iter([0.2, 0.9, 0.5, 0.9])
+    judged = iter([(0.2, 0.1), (0.9, 1.0), (0.5, 0.1), (0.9, 0.8), (0.9, 0.9)])
     kept = []
 
     class Scripted(Runner):
         def evaluate(self, data_iter):
             kept.append({k: v.clone() for k, v in self.net.state_dict().items()})
-            return next(scores), 1.0
+            return next(judged)
 
     net, path = small_net(), tmp_path / "best.pt"
     runner = Scripted(net, torch.optim.SGD(net.parameters(), 0.5), device="cpu")
-    runner.train(blobs(), blobs(), num_steps=4, eval_every=1, save_path=path, progress="off")
-    assert (runner.best_step, runner.best_score) == (2, 0.9)  # the first of two equals
-    assert not torch.equal(net[1].weight, kept[1]["1.weight"])
+    runner.train(blobs(), blobs(), num_steps=5, eval_every=1, save_path=path, progress="off")
+    # of three equal scores the one with the smallest loss
+    assert (runner.best_step, runner.best_score, runner.best_loss) == (4, 0.9, 0.8)
+    assert not torch.equal(net[1].weight, kept[3]["1.weight"])
     runner.load(path)
-    assert all(torch.equal(value, kept[1][name]) for name, value in net.state_dict().items())
+    assert all(torch.equal(value, kept[3][name]) for name, value in net.state_dict().items())
     assert [p.name for p in tmp_path.iterdir()] == ["best.pt"]  # no temporary file is left
 
 

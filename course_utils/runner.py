@@ -61,7 +61,7 @@ class Runner:
 
         train_iter, dev_iter: yield (X, y) batches in each pass; dev_iter None: never evaluated.
         eval_every: steps between evaluations; the last step is always evaluated.
-        log_every: steps between printed lines, 0 for none.
+        log_every: steps between printed lines, besides those at evaluations; 0: print nothing.
         save_path: file for the weights with the best dev score so far.
         seed: of dropout. progress: "live", "bar", "none" or "off"; None: by place.
         A keyboard interrupt ends the training and keeps the record. In a fast dev run one epoch.
@@ -95,15 +95,15 @@ class Runner:
             # a number, not the tensor: a list of tensors with history would keep every graph alive
             self.step_losses.append(float(result[0]))
             step = len(self.step_losses)
-            show.step(step, self.step_losses[-1])
+            judged = None
             if dev_iter is not None and (step % eval_every == 0 or step == stop):
-                score, loss = self.evaluate(dev_iter)
+                judged = score, loss = self.evaluate(dev_iter)
                 self.dev_scores.append((step, score, loss))
-                show.score(step, score, loss)
                 if (score, -loss) > (self.best_score, -self.best_loss):
                     self.best_score, self.best_loss, self.best_step = score, loss, step
                     if save_path is not None:
                         self.save(save_path)
+            show.step(step, self.step_losses[-1], judged)
             if step == stop:
                 break
         steps.close()  # after a break: puts the net back in its mode now
@@ -191,19 +191,15 @@ class _Display:
         elif mode == "live":
             self.plot = Animator(xlabel="step", legend=["train loss", "dev score"], live=True)
 
-    def step(self, step, loss):
+    def step(self, step, loss, judged):
+        """After a step; judged: (dev score, dev loss) or None."""
         if self.bar is not None:
             self.bar.update()
         if self.plot is not None:
-            self.plot.add(step, (loss, None))
-        if self.log_every and step % self.log_every == 0:
-            self._write(f"step {step:4d}: loss {loss:.3f}")
-
-    def score(self, step, score, loss):
-        if self.plot is not None:
-            self.plot.add(step, (None, score))
-        if self.log_every:
-            self._write(f"step {step:4d}: dev score {score:.3f}, dev loss {loss:.3f}")
+            self.plot.add(step, (loss, judged and judged[0]))
+        if self.log_every and (judged or step % self.log_every == 0):
+            dev = f", dev score {judged[0]:.3f}, dev loss {judged[1]:.3f}" if judged else ""
+            self._write(f"step {step:4d}: loss {loss:.3f}{dev}")
 
     def close(self):
         if self.bar is not None:

@@ -120,6 +120,7 @@ def test_junit_is_valid_and_counts(broken):
     cases = {case.get("name"): case for case in suite.findall("testcase")}
     assert list(cases) == ["01_plain", "02_fails", "03_dies", "04_slow", "05_takes"]
     assert "division by zero" in cases["02_fails"].find("failure").get("message")
+    assert "----> 2" in cases["02_fails"].find("failure").text, "no traceback"
     assert cases["01_plain"].find("failure") is None
 
 
@@ -213,6 +214,8 @@ def test_full_profile_judges_real_results_only(tmp_path):
     quick = course(*RUN, "01", "--param", "size=9", cwd=tmp_path)
     assert quick.returncode == 0
     assert report_of(tmp_path)["01_in"]["verdict"] == "–"
+    assert "hold for the full profile" in quick.stdout
+    assert "the drawn stand-in" in result.stdout and "the drawn stand-in" not in quick.stdout
     assert "0.750" in quick.stdout and "0.700–0.800" in quick.stdout
 
 

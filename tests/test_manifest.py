@@ -48,13 +48,12 @@ def test_everything_is_read(load, tmp_path):
 
 def test_the_courses_own_manifest_is_right():
     manifest = load_manifest(REPOSITORY / "book.toml")
-    assert [chapter.number for chapter in manifest.chapters] == list(
-        range(1, len(manifest.chapters) + 1)
-    )
+    numbers = [chapter.number for chapter in manifest.chapters]
+    assert numbers == sorted(numbers)
     on_disk = {path.stem for path in manifest.book.src.glob("[0-9]*.ipynb")}
     assert on_disk == {chapter.name for chapter in manifest.chapters}
     for chapter in manifest.chapters:
-        assert bool(chapter.full) == bool(chapter.published)
+        assert chapter.full or not chapter.published, "a band holds for published settings only"
 
 
 WRONG = {

@@ -70,9 +70,9 @@ class _Bars:
 
     def ended(self, name, result):
         done, total = result["cells"]
-        self.progress.update(
-            self.tasks[name], completed=done, total=total or 1, note=_outcome(result)
-        )
+        # short, for the bars share a line with it; the report says more
+        note = f"failed, {result['error']['name']}" if result["error"] else "passed"
+        self.progress.update(self.tasks[name], completed=done, total=total or 1, note=note)
         self.progress.stop_task(self.tasks[name])
 
 

@@ -39,7 +39,7 @@ def run_jobs(jobs, at_once, show, stop_on_failure):
     show: gets `started(name)`, `cell(name, done, total)`, `ended(name, result)`.
     stop_on_failure: whether a failure keeps the jobs that wait from starting.
     Yields (name, result) as jobs end; result is a dict with "seconds", "cells" [done, total],
-    "error" (None or a dict: cell, code, name, message) and "records".
+    "error" (None or a dict: cell, code, name, message, traceback) and "records".
     On an exception in the caller – Ctrl-C – or when it stops iterating, workers are killed.
     """
     waiting = deque(jobs.items())
@@ -144,6 +144,7 @@ class _Worker:
             "code": "",
             "name": "WorkerDied",
             "message": ": ".join([message, *said[-1:]]),
+            "traceback": "\n".join(said),
         }
 
     def result(self, event):

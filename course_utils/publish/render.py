@@ -4,11 +4,11 @@ import re
 from html import escape
 from xml.etree import ElementTree
 
-from course_utils.publish.report import COLUMNS, error_line, minutes, rows, write_atomically
+from course_utils.publish.report import COLUMNS, error_line, minutes, notes, rows, write_atomically
+from course_utils.publish.worker import COLOUR_CODES
 
-# what XML 1.0 cannot hold, such as the escape codes of coloured tracebacks
+# what XML 1.0 cannot hold: control characters and lone surrogates
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_COLOUR_CODES = re.compile(r"\x1b\[[0-9;]*m")
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #d0d7de; --dim: #57606a; --good: #1a7f37; --bad: #cf222e;
@@ -45,7 +45,7 @@ def html_text(data, book_title):
     )
     failures = "".join(
         f"<h2>{escape(entry['name'])}</h2>\n<p>{escape(error_line(entry['error']))}</p>\n"
-        f"<pre>{escape(_plain(entry['error']['message']))}</pre>\n"
+        f"<pre>{escape(_details(entry['error']))}</pre>\n"
         for entry in data["chapters"]
         if entry["error"]
     )
@@ -57,6 +57,7 @@ def html_text(data, book_title):
         "accelerator": data["accelerator"] or "none found",
         "fp32 matrix rate": f"{data['matmul_gflops'] or '–'} GFLOP/s",
     } | data["versions"]
+    remarks = "".join(f"<p>{escape(note)}</p>\n" for note in notes(data))
     listed = "".join(
         f"<dt>{escape(name)}</dt><dd>{escape(str(value or '–'))}</dd>\n"
         for name, value in facts.items()
@@ -67,7 +68,8 @@ def html_text(data, book_title):
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
         f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n'
-        f"</table></div>\n{failures}<h2>Where it ran</h2>\n<dl>\n{listed}</dl>\n</body>\n</html>\n"
+        f"</table></div>\n{remarks}{failures}<h2>Where it ran</h2>\n<dl>\n{listed}</dl>\n"
+        "</body>\n</html>\n"
     )
 
 
@@ -106,7 +108,7 @@ def junit_text(data):
             failure = ElementTree.SubElement(
                 case, "failure", message=_plain(error_line(entry["error"]))
             )
-            failure.text = _plain(entry["error"]["message"])
+            failure.text = _details(entry["error"])
         elif entry["status"] != "passed":
             ElementTree.SubElement(case, "skipped", message=entry["status"])
         if entry["records"]:
@@ -119,5 +121,9 @@ def junit_text(data):
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
+def _details(error):
+    return _plain(error["traceback"] or error["message"])
+
+
 def _plain(text):
-    return _NOT_XML.sub("", _COLOUR_CODES.sub("", text))
+    return _NOT_XML.sub("", COLOUR_CODES.sub("", text))

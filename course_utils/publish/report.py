@@ -183,8 +183,22 @@ def rows(entries):
 COLUMNS = ("chapter", "status", "time", "data", "test acc", "published", "verdict")
 
 
+def notes(data):
+    """Sentences without which the table could be misread."""
+    entries = data["chapters"]
+    if data["fast_dev_run"]:
+        yield "A fast dev run: a few batches each, so these accuracies mean nothing."
+    if any("stand-in" in str(entry["records"].get("source")) for entry in entries):
+        yield (
+            "Some results are on the drawn stand-in, not on Fashion-MNIST itself. "
+            "Get the real data: course data --get fashion-mnist"
+        )
+    if data["profile"] != "full" and any(entry["band"] for entry in entries):
+        yield "Published bands hold for the full profile: course run --profile full"
+
+
 def print_report(report, console):
-    """The table, then one line per failure."""
+    """The table, what to know about it, then one line per failure."""
     from rich import box
     from rich.markup import escape
     from rich.table import Table
@@ -200,6 +214,8 @@ def print_report(report, console):
         styles = {1: _STYLES.get(entry["status"], ""), 6: _VERDICT_STYLES.get(entry["verdict"], "")}
         table.add_row(*(_styled(escape(text), styles.get(i)) for i, text in enumerate(row)))
     console.print(table)
+    for note in notes(report.data):
+        console.print(note, highlight=False, soft_wrap=True)
     for entry in report.failed():
         line = f"{entry['name']}: {error_line(entry['error'])}"
         console.print(line, markup=False, highlight=False, style="red", soft_wrap=True)

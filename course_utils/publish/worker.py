@@ -8,6 +8,7 @@ or is gone – the kernel is killed and the process ends.
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -17,6 +18,7 @@ from pathlib import Path
 from course_utils.results import RECORD_MIME
 
 INJECTED_TAG = "injected-parameters"  # papermill's name for the cell that it adds
+COLOUR_CODES = re.compile(r"\x1b\[[0-9;]*m")
 _START_TIMEOUT = 180  # seconds; a busy machine starts kernels slowly
 _IOPUB_TIMEOUT = 60  # seconds; nbclient's 4 are too few when all cores train
 
@@ -107,7 +109,7 @@ def run_notebook(job, running, tell):
             execution_timeout=job.timeout,
         )
     except papermill.PapermillExecutionError as failure:
-        error = (failure.ename, failure.evalue)
+        error = (failure.ename, failure.evalue, "\n".join(failure.traceback))
     except CellTimeoutError:
         error = (
             "CellTimeoutError",
@@ -159,10 +161,16 @@ def publish(nb, path):
     os.replace(partial, path)
 
 
-def _error(cell, source, name, message):
+def _error(cell, source, name, message, traceback=""):
     lines = (line.strip() for line in source.splitlines())
     code = next((line for line in lines if line and not line.startswith("#")), "")
-    return {"cell": cell, "code": code, "name": name, "message": message.strip()}
+    return {
+        "cell": cell,
+        "code": code,
+        "name": name,
+        "message": message.strip(),
+        "traceback": COLOUR_CODES.sub("", traceback),
+    }
 
 
 def _stop_with_parent(running):

@@ -1,6 +1,7 @@
 """torchvision's weights in the course's hand-built networks."""
 
 import contextlib
+import io
 import urllib.parse
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def fetch_torchvision_weights(name):
             raise WeightsError(f"The weights of {name} are not here (no network). {what_to_do}")
     try:
         # torch prints where it puts the file, a path that has no place in a notebook
-        with socket_timeout(TIMEOUT), contextlib.redirect_stdout(None):
+        with socket_timeout(TIMEOUT), contextlib.redirect_stdout(io.StringIO()):
             return torch.hub.load_state_dict_from_url(
                 weights.url, map_location="cpu", progress=False, check_hash=True, weights_only=True
             )

@@ -39,9 +39,7 @@ def test_documented_shapes(size, config):
         X = torch.zeros(1, 3, size, size)
         blocks = layer_shapes(net.features, X)
         shapes = layer_shapes(net, X, leaves=True)
-    expected = [
-        (1, width, size >> (i + 1), size >> (i + 1)) for i, width in enumerate(VGG_WIDTHS)
-    ]
+    expected = [(1, width, size >> (i + 1), size >> (i + 1)) for i, width in enumerate(VGG_WIDTHS)]
     assert [shape for _, _, shape in blocks] == expected
     convolutions = [shape for _, kind, shape in shapes if kind == "Conv2d"]
     assert len(convolutions) == sum(VGG_DEPTHS[config])

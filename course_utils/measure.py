@@ -138,8 +138,15 @@ class Summary:
 
         from rich.console import Console
 
-        # a width of its own: the text must not depend on the terminal
-        console = Console(file=io.StringIO(), width=160, no_color=True, force_jupyter=False)
+        # a width of its own and no colours: the text must not depend on the terminal
+        console = Console(
+            file=io.StringIO(),
+            width=160,
+            color_system=None,
+            force_terminal=False,
+            force_jupyter=False,
+            legacy_windows=False,
+        )
         console.print(self)
         lines = console.file.getvalue().splitlines()
         return "\n".join(line.rstrip() for line in lines).strip("\n")

@@ -155,7 +155,9 @@ def test_layer_shapes():
     ]
 
 
-def test_tables_show_the_same_everywhere():
+def test_tables_show_the_same_everywhere(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as ipykernel does
+    monkeypatch.setenv("COLUMNS", "40")
     table = summary(lenet5(), (1, 32, 32))
     text, markdown, page = str(table), table._repr_markdown_(), table._repr_html_()
     for shown in (text, markdown, page):

@@ -4,6 +4,7 @@ COURSE_DATA           folder with data sets, tried before the repository's `data
 COURSE_OFFLINE        1: never try to download
 COURSE_STANDIN        1: act as if no real data could be had
 COURSE_FAST_DEV_RUN   1: three batches and one epoch everywhere, results are not judged
+COURSE_REPORT         report.json of the batch run that a notebook is part of
 COURSE_PROGRESS       live, bar or none; by default the place the code runs in decides
 """
 
@@ -40,6 +41,12 @@ def data_dirs(root=None):
     if root is not None:
         return [Path(root)]
     return list(dict.fromkeys([download_dir(), REPOSITORY / "data"]))
+
+
+def report_path():
+    """The report of the batch run under way, else of the latest quick one (it may not exist)."""
+    path = os.environ.get("COURSE_REPORT")
+    return Path(path) if path else REPOSITORY / "build" / "run" / "quick" / "report.json"
 
 
 def in_notebook():

@@ -16,7 +16,7 @@ from course_utils.publish import machine, pool
 from course_utils.publish.display import make_console, show_progress
 from course_utils.publish.manifest import PROFILES, nearest
 from course_utils.publish.render import write_pages
-from course_utils.publish.report import Report, print_report, read_report
+from course_utils.publish.report import REPORT_NAME, Report, print_report, read_report
 from course_utils.publish.worker import Job
 
 _QUICK_TIMEOUT = 1200  # seconds a cell may take in the quick profile; full has no limit
@@ -74,6 +74,7 @@ def run_batch(
                 cwd=str(chapter.file.parent),
                 parameters=settings[chapter.name],
                 timeout=timeout,
+                report=str(out.resolve() / REPORT_NAME),
             )
     jobs = jobs or pool.default_jobs()
     interrupted = False

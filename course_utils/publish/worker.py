@@ -27,6 +27,7 @@ _IOPUB_TIMEOUT = 60  # seconds; nbclient's 4 are too few when all cores train
 class Job:
     """notebook: what to run. output: where to put it. cwd: the kernel's folder. timeout: s a cell.
 
+    report: the run's report.json, which the comparison chapter reads; None: there is none.
     Paths are strings, for the job travels as JSON; timeout None means no limit.
     """
 
@@ -35,6 +36,7 @@ class Job:
     cwd: str
     parameters: dict
     timeout: float | None
+    report: str | None = None
 
     def to_json(self):
         return json.dumps(asdict(self))
@@ -49,6 +51,8 @@ def main():
         print(json.dumps(event), file=channel, flush=True)
 
     job = Job(**json.loads(sys.stdin.readline()))
+    if job.report is not None:
+        os.environ["COURSE_REPORT"] = job.report
     running = {}
     threading.Thread(target=_stop_with_parent, args=(running,), daemon=True).start()
     try:

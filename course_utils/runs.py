@@ -1,0 +1,61 @@
+"""What was published, what full runs gave, and what the latest batch run gave, side by side."""
+
+import json
+import statistics
+import tomllib
+
+from course_utils import settings
+from course_utils.errors import CourseError
+
+
+def published_and_reproduced(report=None, results=None):
+    """One dict per chapter of book.toml that has a published accuracy.
+
+    report: report.json of a batch run; None: of the one under way, else of the latest quick one.
+    results: file of recorded full runs; None: chapters/results.toml.
+    Keys: chapter (title), published (low, high), full (list of test accuracies, one per seed),
+    full_mean (None if not run), device, date, verdict ("reached", "below" or "not run"), and of
+    the batch run: quick (test accuracy or None) and source (of its data).
+    Raises CourseError if a file cannot be read.
+    """
+    manifest = _read(settings.REPOSITORY / "book.toml", tomllib.loads)
+    results = results or settings.REPOSITORY / "chapters" / "results.toml"
+    full = {run["chapter"]: run for run in _read(results, tomllib.loads).get("run", [])}
+    batch = _batch_records(report or settings.report_path())
+    rows = []
+    for chapter in manifest["chapter"]:
+        if "published" not in chapter:
+            continue
+        name = chapter["file"].removesuffix(".ipynb")
+        low, high = chapter["published"]["test_acc"]
+        run, quick = full.get(name, {}), batch.get(name, {})
+        accuracies = run.get("test_acc", [])
+        mean = statistics.fmean(accuracies) if accuracies else None
+        rows.append(
+            {
+                "chapter": chapter["title"],
+                "published": (low, high),
+                "full": accuracies,
+                "full_mean": mean,
+                "device": run.get("device", ""),
+                "date": str(run.get("date", "")),
+                "verdict": "not run" if mean is None else "reached" if mean >= low else "below",
+                "quick": quick.get("test_acc"),
+                "source": quick.get("source", ""),
+            }
+        )
+    return rows
+
+
+def _batch_records(report):
+    """Chapter name -> its records, from a report.json; nothing if there is no report."""
+    if not report.is_file():
+        return {}
+    return {entry["name"]: entry["records"] for entry in _read(report, json.loads)["chapters"]}
+
+
+def _read(path, parse):
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CourseError(f"{path.name} cannot be read: {error}") from error

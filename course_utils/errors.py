@@ -35,3 +35,7 @@ class RunError(CourseError):
 
 class BookError(CourseError):
     """The book cannot be built."""
+
+
+class ExerciseError(CourseError, AssertionError):
+    """An exercise is named wrongly, or, where solutions are tested, not passed."""

@@ -1,0 +1,153 @@
+"""Judge a learner's function: try the cases from small to large, stop at the first that fails."""
+
+import functools
+from dataclasses import dataclass
+
+import torch
+
+from course_utils.exercises.comparing import Difference, difference
+from course_utils.exercises.exercise import FROM_REFERENCE, Case, Exercise, Raises
+from course_utils.exercises.registry import find
+from course_utils.exercises.running import Outcome, bind, call
+from course_utils.exercises.stubs import is_untouched
+
+PASSED, WRONG, NOT_ATTEMPTED = "passed", "wrong", "not attempted"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A case with what must come out of it."""
+
+    case: Case
+    expected: object
+    gradients: dict | None
+    size: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The smallest case that failed, and all that is known about it.
+
+    passed: the cases that were right before it. gradient_of: the argument whose gradient is wrong,
+    for then `expected` and `outcome` agree but `difference` is about gradients.
+    """
+
+    exercise: Exercise
+    prepared: Prepared
+    outcome: Outcome
+    passed: tuple
+    difference: Difference | None = None
+    gradient_of: str | None = None
+
+    @property
+    def arguments(self):
+        return bind(self.exercise.solution, self.prepared.case)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `check` found. `status`: "passed", "wrong" or "not attempted"; `passed`: bool.
+
+    failure: the smallest case that failed. diagnosis: what kind of mistake it looks like.
+    """
+
+    exercise: Exercise
+    status: str
+    failure: Failure | None = None
+    diagnosis: str = ""
+
+    @property
+    def passed(self):
+        return self.status == PASSED
+
+    def __repr__(self):
+        return f"<exercise {self.exercise.id}: {self.status}>"
+
+    def _ipython_display_(self):
+        """Nothing: as the last line of a cell, `check` has already shown what there is to see."""
+
+
+def judge(id, fn):
+    """The Result of function `fn` as an answer to exercise `id`; shows and records nothing."""
+    from course_utils.exercises.diagnosis import diagnose
+
+    exercise = find(id)
+    if fn is None or is_untouched(fn, exercise.stub):
+        return Result(exercise, NOT_ATTEMPTED)
+    passed = []
+    for prepared in prepared_cases(exercise):
+        failure = _try(exercise, fn, prepared, tuple(passed))
+        if failure is not None:
+            return Result(exercise, WRONG, failure, diagnose(failure))
+        passed.append(prepared)
+    return Result(exercise, PASSED)
+
+
+@functools.cache
+def prepared_cases(exercise):
+    """The cases of an exercise with what is expected, from small to large; worked out once."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        cases = list(exercise.cases())
+    ready = [_prepare(exercise, case) for case in cases]
+    return tuple(sorted(ready, key=lambda prepared: prepared.size))
+
+
+def _prepare(exercise, case):
+    size = sum(_size(value) for value in bind(exercise.solution, case).values())
+    if case.expected is not FROM_REFERENCE:
+        return Prepared(case, case.expected, None, size)
+    outcome = call(exercise.reference, case, exercise)
+    if outcome.trouble is not None:  # a mistake in the exercise, not in an answer
+        raise outcome.trouble.error
+    gradients = None
+    if exercise.gradient:
+        gradients = call(exercise.reference, case, exercise, grad=True).gradients
+    return Prepared(case, outcome.result, gradients, size)
+
+
+def _size(value):
+    """How much there is to look at: entries of tensors, sizes of numbers."""
+    if isinstance(value, torch.Tensor):
+        return value.numel()
+    if isinstance(value, list | tuple):
+        return sum(map(_size, value))
+    return abs(value) if isinstance(value, int | float) else 1
+
+
+def _try(exercise, fn, prepared, passed):
+    """The Failure of one case, or None."""
+    outcome = call(fn, prepared.case, exercise)
+
+    def failure(difference=None, **more):
+        return Failure(exercise, prepared, outcome, passed, difference, **more)
+
+    expected = prepared.expected
+    if isinstance(expected, Raises):
+        trouble = outcome.trouble
+        right = trouble is not None and isinstance(trouble.error, expected.error)
+        return None if right else failure()
+    if outcome.trouble is not None or outcome.endless:
+        return failure()
+    found = difference(outcome.result, expected, exercise)
+    if found is not None or outcome.changed:
+        return failure(found)
+    if prepared.gradients is None:
+        return None
+    return _try_gradients(exercise, fn, prepared, passed)
+
+
+def _try_gradients(exercise, fn, prepared, passed):
+    outcome = call(fn, prepared.case, exercise, grad=True)
+    if outcome.trouble is not None or outcome.endless:
+        return Failure(exercise, prepared, outcome, passed)
+    for name, right in prepared.gradients.items():
+        mine = outcome.gradients[name]
+        if right is None or (mine is None and not right.any()):
+            continue
+        if mine is None:
+            return Failure(exercise, prepared, outcome, passed, gradient_of=name)
+        found = difference(mine, right, exercise)
+        if found is not None:
+            return Failure(exercise, prepared, outcome, passed, found, gradient_of=name)
+    return None

@@ -1,0 +1,14 @@
+"""Small inputs that the cases of many exercises share."""
+
+import torch
+
+
+def counting(*shape, dtype=torch.float32):
+    """0, 1, 2, … in the given shape: small numbers that can be followed by eye."""
+    return torch.arange(torch.Size(shape).numel(), dtype=dtype).reshape(shape)
+
+
+def distinct(*shape, dtype=torch.float32):
+    """Random numbers of both signs, no two alike, so that a maximum is never a tie."""
+    count = torch.Size(shape).numel()
+    return ((torch.randperm(count) - count / 2 + 0.25) / 8).reshape(shape).to(dtype)

@@ -1,0 +1,45 @@
+"""What a learner calls in a notebook: `check`, `hint`, `solution`."""
+
+import os
+
+from course_utils.errors import ExerciseError
+from course_utils.exercises.checking import judge
+from course_utils.exercises.progress import remember
+from course_utils.exercises.registry import find
+from course_utils.exercises.showing import as_text, display_markdown, show
+from course_utils.exercises.solving import solution_source
+
+_hints_given = {}  # id -> how many, since the kernel started
+
+
+def check(id, fn):
+    """Try the function `fn` as an answer to exercise `id`, such as "02.3", and show what is found.
+
+    Returns a Result; `.passed` says whether all is well. A wrong answer is shown, not raised, but
+    where COURSE_EXERCISES=strict (tests of solutions): there it raises ExerciseError.
+    """
+    result = judge(id, fn)
+    show(result)
+    if result.passed:
+        trouble = remember(id)
+        if trouble:
+            print(trouble)
+    elif os.environ.get("COURSE_EXERCISES") == "strict":
+        raise ExerciseError(as_text(result))
+    return result
+
+
+def hint(id):
+    """Show one more hint for exercise `id`; all over again after the kernel was restarted."""
+    hints = find(id).hints
+    given = min(_hints_given.get(id, 0) + 1, len(hints))
+    _hints_given[id] = given
+    shown = [f"**Hint {n} of {len(hints)}.** {text}" for n, text in enumerate(hints[:given], 1)]
+    if given == len(hints):
+        shown.append(f'These are all. `solution("{id}")` shows a solution.')
+    display_markdown("\n\n".join(shown))
+
+
+def solution(id):
+    """Show a solution of exercise `id`, and why it is right."""
+    display_markdown(f"```python\n{solution_source(id)}```\n\n{find(id).explanation}")

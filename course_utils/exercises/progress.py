@@ -1,0 +1,150 @@
+"""Which exercises a learner has solved: one small JSON file on their disk.
+
+    {"version": 1, "exercises": {"02.3": {"passed": "2026-03-01T10:20:30+00:00"}}}
+
+Written under a lock and replaced whole, so that two notebooks open at once both keep what they
+have, and a crash leaves the old file. What this version does not know is kept as it is.
+"""
+
+import contextlib
+import html
+import json
+import os
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from course_utils.exercises.registry import CHAPTERS, exercises_of, module_of
+from course_utils.exercises.showing import display_both
+
+VERSION = 1
+LOCK_SECONDS = 3
+
+
+def progress_file():
+    """$COURSE_PROGRESS_FILE, else `progress.json` in the user's data folder for this course."""
+    chosen = os.environ.get("COURSE_PROGRESS_FILE")
+    if chosen:
+        return Path(chosen)
+    from platformdirs import user_data_path
+
+    return user_data_path("classic-convnets", appauthor=False) / "progress.json"
+
+
+def solved(path=None):
+    """The ids of the exercises that were passed at some time."""
+    return set(_read(path or progress_file())["exercises"])
+
+
+def remember(id, path=None):
+    """Note that exercise `id` was passed. Returns "", or a sentence if it could not be saved."""
+    from filelock import FileLock, Timeout
+
+    path = path or progress_file()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
+            state = _read(path)
+            if id not in state["exercises"]:
+                state["exercises"][id] = {"passed": datetime.now(UTC).isoformat(timespec="seconds")}
+                _replace(path, state)
+    except (OSError, Timeout) as error:
+        return f"Your progress could not be saved ({type(error).__name__})."
+    return ""
+
+
+def _read(path):
+    """The file's content; an empty one if there is none. A damaged file is put aside."""
+    try:
+        state = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        state = {}
+    except OSError:
+        return _filled({})  # unreadable is not damaged: leave it alone
+    except ValueError:
+        state = None
+    if not isinstance(state, dict) or not isinstance(state.get("exercises", {}), dict):
+        _put_aside(path)
+        state = {}
+    return _filled(state)
+
+
+def _filled(state):
+    return {"version": VERSION, **state, "exercises": dict(state.get("exercises", {}))}
+
+
+def _put_aside(path):
+    kept = path.with_name(path.name + ".bak")
+    with contextlib.suppress(OSError):  # another notebook was quicker
+        os.replace(path, kept)
+        print(f"Your progress file was damaged. It is kept as {kept.name}, and a new one begun.")
+
+
+def _replace(path, state):
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(state, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def counts(chapter, done=None):
+    """(solved, all) exercises of chapter "02"."""
+    done = solved() if done is None else done
+    ids = [exercise.id for exercise in exercises_of(chapter)]
+    return sum(id in done for id in ids), len(ids)
+
+
+def progress_bar(chapter):
+    """Show a small bar: how many exercises of chapter "02" are solved."""
+    done, total = counts(chapter)
+    words = f"Chapter {chapter}: {done} of {total} exercises solved"
+    bar = (
+        f"<div style='margin:.3em 0'>{words}"
+        f"<progress max='{total}' value='{done}' style='margin-left:.8em;width:12em'></progress>"
+        "</div>"
+    )
+    display_both(f"{words}  {'■' * done}{'□' * (total - done)}", bar)
+
+
+def progress_map():
+    """Show all chapters with all their exercises, solved or not."""
+    display_both(progress_text(), progress_html())
+
+
+def progress_text():
+    """The map as text, one line per chapter; `course progress` prints it."""
+    done = solved()
+    lines = []
+    for chapter in CHAPTERS:
+        title = module_of(chapter).TITLE
+        marks = "".join("■" if e.id in done else "□" for e in exercises_of(chapter))
+        count = "{} of {}".format(*counts(chapter, done))
+        lines.append(f"{chapter}  {title:24} {count:>8}  {marks}")
+    return "\n".join(lines)
+
+
+def progress_html():
+    """The map as an HTML table; each square tells its exercise's title."""
+    done = solved()
+    rows = []
+    for chapter in CHAPTERS:
+        squares = "".join(_square(exercise, done) for exercise in exercises_of(chapter))
+        count = "{} of {}".format(*counts(chapter, done))
+        rows.append(
+            f"<tr><td>{chapter}</td><td>{html.escape(module_of(chapter).TITLE)}</td>"
+            f"<td>{count}</td><td style='font-size:1.3em;letter-spacing:.1em'>{squares}</td></tr>"
+        )
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _square(exercise, done):
+    mark, colour = ("■", "#2e7d32") if exercise.id in done else ("□", "inherit")
+    title = html.escape(f"{exercise.id} {exercise.title}", quote=True)
+    return f'<span title="{title}" style="color:{colour}">{mark}</span>'

@@ -1,0 +1,28 @@
+"""Right and wrong answers to every exercise, one module per chapter, named as its content module.
+
+    answers(
+        "02.1",
+        right=[lambda X, window: …, …],             # two or more, in other ways than the solution
+        wrong={"the largest": F.max_pool2d, …},     # each must be rejected with a counterexample
+        equivalent={"1 -> 2 in 'x + 1'": "why"},    # made mutants that are right after all
+    )
+
+`mutation.py` makes more wrong answers out of the solution itself.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Answers:
+    right: list
+    wrong: dict
+    equivalent: dict
+
+
+ANSWERS = {}
+
+
+def answers(id, *, right, wrong, equivalent=None):
+    assert id not in ANSWERS, f"{id} is declared twice"
+    ANSWERS[id] = Answers(right, wrong, equivalent or {})

@@ -33,8 +33,8 @@ _IMAGENET = {"in_channels": 3, "num_classes": 1000}
 PRESETS = {
     "lenet": Preset("lenet", "lenet", (1, 28, 28), 10, 61_706),
     "lenet5": Preset("lenet5_lab", "LeNet5", (1, 32, 32), 10, 61_706),
-    "lenet-rgb": Preset("lenet", "LeNetRGB", (3, 32, 32), 10, 62_006),
-    "lenet-wide": Preset("lenet", "LeNetWide", (3, 32, 32), 10, 121_182),
+    "lenet-rgb": Preset("lenet", "LeNetColour", (3, 32, 32), 10, 62_006),
+    "lenet-wide": Preset("lenet", "LeNetColour", (3, 32, 32), 10, 121_182, {"widths": (16, 32)}),
     "mnist-convnet": Preset("lenet", "MnistConvNet", (1, 28, 28), 10, 21_840),
     "mnist-cnn": Preset("lenet", "MnistCNN", (1, 28, 28), 10, 421_642),
     "alexnet": Preset("alexnet", "AlexNet", (1, 224, 224), 10, 46_764_746),

@@ -27,25 +27,26 @@ def lenet(activation=nn.Sigmoid, pool=nn.AvgPool2d, in_channels=1, num_classes=1
     )
 
 
-class LeNetWide(nn.Module):
-    """A wider LeNet with ReLU and max pooling: (N, 3, 32, 32) -> (N, num_classes).
+class LeNetColour(nn.Module):
+    """LeNet with ReLU and max pooling: (N, 3, 32, 32) -> (N, num_classes).
 
-    init_weights: Xavier-uniform weights and zero biases instead of torch's defaults.
+    widths: channels of the two convolutions.
+    init_weights: Xavier-uniform weights and zero biases instead of torch's.
     """
 
-    def __init__(self, num_classes=10, init_weights=False):
+    def __init__(self, widths=(6, 16), num_classes=10, init_weights=False):
         super().__init__()
         self.features = nn.Sequential(
-            nn.Conv2d(3, 16, kernel_size=5),
+            nn.Conv2d(3, widths[0], kernel_size=5),
             nn.ReLU(),
             nn.MaxPool2d(2),
-            nn.Conv2d(16, 32, kernel_size=5),
+            nn.Conv2d(widths[0], widths[1], kernel_size=5),
             nn.ReLU(),
             nn.MaxPool2d(2),
         )
         self.classifier = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(32 * 5 * 5, 120),
+            nn.Linear(widths[1] * 5 * 5, 120),
             nn.ReLU(),
             nn.Linear(120, 84),
             nn.ReLU(),
@@ -56,32 +57,6 @@ class LeNetWide(nn.Module):
                 if isinstance(module, nn.Conv2d | nn.Linear):
                     nn.init.xavier_uniform_(module.weight)
                     nn.init.zeros_(module.bias)
-
-    def forward(self, X):
-        return self.classifier(self.features(X))
-
-
-class LeNetRGB(nn.Module):
-    """LeNet-5 for colour images with ReLU and max pooling: (N, 3, 32, 32) -> (N, num_classes)."""
-
-    def __init__(self, num_classes=10):
-        super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(3, 6, kernel_size=5),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Conv2d(6, 16, kernel_size=5),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-        )
-        self.classifier = nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(16 * 5 * 5, 120),
-            nn.ReLU(),
-            nn.Linear(120, 84),
-            nn.ReLU(),
-            nn.Linear(84, num_classes),
-        )
 
     def forward(self, X):
         return self.classifier(self.features(X))

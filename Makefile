@@ -1,5 +1,5 @@
 # make        set up, run every chapter, build the book      make test   set up, run the tests
-# make lab    open the chapters in JupyterLab                make book   only the book
+# make lab    your own copies, in JupyterLab                 make book   only the book
 # make run    only the chapters                              make lint   only ruff
 # make clean  remove what was built (not .venv, not data/)
 
@@ -37,7 +37,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check
 
 lab: $(READY)
-	$(BIN)/jupyter lab --notebook-dir=chapters
+	$(COURSE) lab
 
 # Installs again only when the dependencies changed.
 $(READY): pyproject.toml

@@ -18,6 +18,8 @@ examples:
   course book                         the executed notebooks as a website, into build/book
   course data --get fashion-mnist     fetch a data set
   course save --check                 are the modules in course_utils/nets up to date?
+  course lab                          JupyterLab on your own copies of the chapters
+  course grade returned               judge a folder of returned notebooks
 """
 
 RUN_EXAMPLES = """\
@@ -28,6 +30,21 @@ examples:
   course run 01 02 --jobs 2
   course run lenet --param num_epochs=3 --param lr=0.9
   course run --keep-going --resume    go on where an earlier run failed or was stopped
+"""
+
+LAB_EXAMPLES = """\
+Your copies are made once, in my-course/ (or --dir), and are yours: no update writes to them.
+
+examples:
+  course lab
+  course lab --refresh 03             the new version of chapter 03; yours is kept beside it
+  course lab --no-browser --port 8899 -- --ServerApp.allow_remote_access=True
+"""
+
+GRADE_EXAMPLES = """\
+DIR holds a notebook for each student, or a folder for each; the name is the student's. Writes
+grades.csv and a page for each student. Students' code runs in processes with limits, but as you:
+use a container or another account for code that you do not trust.
 """
 
 
@@ -105,6 +122,41 @@ def _parser():
     refresh.add_argument(
         "--timeout", type=_positive_number, metavar="S", help="seconds a cell may take"
     )
+
+    lab = command("lab", _lab, "open your own copies of the chapters in JupyterLab", LAB_EXAMPLES)
+    lab.add_argument("--dir", metavar="DIR", help="default: my-course, beside book.toml")
+    lab.add_argument(
+        "--refresh",
+        nargs="+",
+        metavar="CHAPTER",
+        help="put new versions of these chapters in place, keep yours beside them; start nothing",
+    )
+    lab.add_argument("--no-browser", action="store_true", help="only print the address")
+    lab.add_argument("--port", type=_positive_int, metavar="N")
+    lab.add_argument("jupyter", nargs="*", metavar="-- ARGUMENT", help="passed to jupyter lab")
+
+    command("progress", _progress, "show which exercises you have solved")
+
+    exercises = command("exercises", _exercises, "list exercises, or export them for students")
+    exercises.add_argument("chapters", nargs="*", metavar="CHAPTER", help="default: all of them")
+    exercises.add_argument("--export", metavar="DIR", help="write notebooks without solutions")
+    exercises.add_argument("--with-checks", action="store_true", help="with the cells that check")
+    exercises.add_argument("--force", action="store_true", help="replace files that are there")
+
+    grade = command("grade", _grade, "judge a folder of returned notebooks", GRADE_EXAMPLES)
+    grade.add_argument("folder", metavar="DIR")
+    grade.add_argument(
+        "--time", type=_positive_number, default=20, metavar="S", help="an exercise (default: 20)"
+    )
+    grade.add_argument(
+        "--memory",
+        type=_positive_int,
+        default=2048,
+        metavar="MB",
+        help="on top of what torch needs itself (default: 2048)",
+    )
+    grade.add_argument("--out", metavar="DIR", help="default: DIR-grades")
+    grade.add_argument("--jobs", type=_positive_int, metavar="N", help="notebooks at a time")
     return parser
 
 
@@ -197,6 +249,52 @@ def _refresh(args):
 
     return refresh_chapters(
         load_manifest(), args.chapters, allow_standin=args.allow_standin, timeout=args.timeout
+    )
+
+
+def _lab(args):
+    from course_utils.publish import lab
+    from course_utils.publish.manifest import load_manifest
+
+    manifest = load_manifest()
+    folder = lab.lab_folder(manifest, args.dir)
+    if args.refresh:
+        print("\n".join(lab.refresh_copies(manifest, folder, args.refresh)))
+        return 0
+    for sentence in lab.make_copies(manifest, folder):
+        print(sentence)
+    return lab.start_jupyterlab(
+        folder, browser=not args.no_browser, port=args.port, more=args.jupyter
+    )
+
+
+def _progress(args):
+    from course_utils.exercises.progress import progress_text
+
+    print(progress_text())
+    return 0
+
+
+def _exercises(args):
+    from course_utils.publish import export
+    from course_utils.publish.manifest import load_manifest
+
+    manifest = load_manifest()
+    if args.export is None:
+        print(export.overview(manifest, args.chapters))
+        return 0
+    for path in export.export_exercises(
+        manifest, args.chapters, args.export, checks=args.with_checks, force=args.force
+    ):
+        print(path)
+    return 0
+
+
+def _grade(args):
+    from course_utils.publish.grade import grade_folder
+
+    return grade_folder(
+        args.folder, seconds=args.time, memory=args.memory, out=args.out, jobs=args.jobs
     )
 
 

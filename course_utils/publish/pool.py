@@ -69,12 +69,16 @@ def threads_of(at_once):
     return max(1, cpu_count() // at_once) if at_once > 1 else None
 
 
+def python_path():
+    """PYTHONPATH with which other processes find this very course_utils, installed or not."""
+    package = str(Path(course_utils.__file__).resolve().parent.parent)
+    return os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+
+
 def worker_environment(threads=None):
     """Environment of a kernel: finds course_utils, shows no progress bars, shares the cores."""
-    package = str(Path(course_utils.__file__).resolve().parent.parent)
-    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
     environment = os.environ | {
-        "PYTHONPATH": path,
+        "PYTHONPATH": python_path(),
         "TQDM_DISABLE": "1",
         "COURSE_PROGRESS": "none",
     }

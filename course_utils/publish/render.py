@@ -63,13 +63,22 @@ def html_text(data, book_title):
         for name, value in facts.items()
     )
     title = f"{escape(book_title)}: run report"
+    return html_page(
+        title,
+        f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n'
+        f"</table></div>\n{remarks}{failures}<h2>Where it ran</h2>\n<dl>\n{listed}</dl>\n",
+    )
+
+
+def html_page(title, body):
+    """A whole page of the course's reports. title, body: HTML. It can load and run nothing."""
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
-        f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n'
-        f"</table></div>\n{remarks}{failures}<h2>Where it ran</h2>\n<dl>\n{listed}</dl>\n"
-        "</body>\n</html>\n"
+        f"{body}</body>\n</html>\n"
     )
 
 
@@ -106,7 +115,7 @@ def junit_text(data):
         )
         if entry["status"] == "failed":
             failure = ElementTree.SubElement(
-                case, "failure", message=_plain(error_line(entry["error"]))
+                case, "failure", message=plain(error_line(entry["error"]))
             )
             failure.text = _details(entry["error"])
         elif entry["status"] != "passed":
@@ -114,7 +123,7 @@ def junit_text(data):
         if entry["records"]:
             lines = [f"{name}: {value}" for name, value in entry["records"].items()]
             lines.append(f"time: {minutes(entry['seconds'])}")
-            ElementTree.SubElement(case, "system-out").text = _plain("\n".join(lines))
+            ElementTree.SubElement(case, "system-out").text = plain("\n".join(lines))
     root = ElementTree.Element("testsuites")
     root.append(suite)
     ElementTree.indent(root)
@@ -122,8 +131,9 @@ def junit_text(data):
 
 
 def _details(error):
-    return _plain(error["traceback"] or error["message"])
+    return plain(error["traceback"] or error["message"])
 
 
-def _plain(text):
+def plain(text):
+    """Text without colours and without what neither XML nor UTF-8 can hold."""
     return _NOT_XML.sub("", COLOUR_CODES.sub("", text))

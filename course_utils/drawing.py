@@ -121,14 +121,18 @@ def _label(row):
     """A layer's name for a narrow column: its kind and its window."""
     if row.type == "Sequential":
         return f"block\n{row.name}"
-    short = {"AdaptiveAvgPool2d": "global\navg pool", "AdaptiveMaxPool2d": "global\nmax pool"}
+    short = {
+        "AdaptiveAvgPool2d": "global\navg pool",
+        "AdaptiveMaxPool2d": "global\nmax pool",
+        "LocalResponseNorm": "response\nnorm",
+    }
     words = {"MaxPool": "max pool", "AvgPool": "avg pool", "BatchNorm": "batch\nnorm"}
     kind = row.type.removesuffix("2d")
     name = short.get(row.type) or words.get(kind) or kind
     if kind == "Pool2D":
         name = f"{row.module.mode} pool"
     kernel = getattr(row.module, "kernel_size", getattr(row.module, "size", None))
-    if kernel is None or row.is_block:
+    if kernel is None or row.is_block or row.type in short:
         return name if len(name) < 12 else _fold(name)
     sides = kernel if isinstance(kernel, tuple) else (kernel, kernel)
     return f"{name}\n{'×'.join(map(str, sides))}"

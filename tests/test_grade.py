@@ -1,4 +1,4 @@
-"""`course grade`: five kinds of returned notebooks, and everything else that may lie in a folder."""
+"""`course grade`: all kinds of returned notebooks, and whatever else may lie in a folder."""
 
 import csv
 import os
@@ -17,8 +17,8 @@ from course_utils.publish.manifest import load_manifest
 
 IDS = [exercise.id for exercise in exercises_of("02")]
 FIRST, NAME = IDS[0], exercises_of("02")[0].name
-GOOD = f"{FIRST}: passed"
-pytestmark = pytest.mark.timeout(600)
+# one worker: the folder is graded once
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("grade")]
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def graded(unsolved, tmp_path_factory):
         both.parent / "02.ipynb",
     )
     os.mkfifo(folder / "pipe.ipynb") if hasattr(os, "mkfifo") else None
-    arguments = ("grade", folder, "--time", 15, "--memory", 1000, "--jobs", 2)
+    arguments = ("grade", folder, "--time", 10, "--memory", 1000, "--jobs", 2)
     result = course(*arguments, cwd=folder.parent, SECRET_TOKEN="hunter2")
     out = folder.with_name("returned-grades")
     assert result.returncode == 0, result.stderr
@@ -129,7 +129,7 @@ def test_a_wrong_answer_and_why(graded):
         ("endless", "did not end"),
         ("hungry", "needed too much memory"),
         ("broken", "SyntaxError: '(' was never closed"),
-        ("stuck", "stopped after 15 s"),
+        ("stuck", "stopped after 10 s"),
         ("quitter", "its process ended with status 0"),
     ],
 )

@@ -33,15 +33,15 @@ def main():
 
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, args=(os.dup(0),), daemon=True).start()
-    import course_utils.exercises  # brings torch, before memory is counted
-
-    before = address_space()
-    limit(job["memory"], job["seconds"] * (len(job["ids"]) + 1))
     try:
         cells = code_cells(_small(Path(job["notebook"])))
     except RunError as error:
         tell(problem=str(error))
         return
+    import course_utils.exercises  # brings torch, before memory is counted
+
+    before = address_space()
+    limit(job["memory"], job["seconds"] * (len(job["ids"]) + 1))
     tell(problem=None)
     for number, source in enumerate(cells, 1):  # so that messages can quote the line
         lines = source.splitlines(keepends=True)

@@ -1,0 +1,58 @@
+"""Published and reproduced numbers come from files, and what was not run is said not to be."""
+
+import json
+
+import pytest
+from conftest import REPOSITORY
+
+from course_utils.errors import CourseError
+from course_utils.publish.manifest import load_manifest
+from course_utils.runs import published_and_reproduced
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_rows_come_from_the_files(tmp_path):
+    report = write(
+        tmp_path / "report.json",
+        json.dumps(
+            {"chapters": [{"name": "08_resnet", "records": {"test_acc": 0.9, "source": "x"}}]}
+        ),
+    )
+    results = write(
+        tmp_path / "results.toml",
+        '[[run]]\nchapter = "05_alexnet"\ntest_acc = [0.86, 0.88]\ndevice = "d"\n'
+        "date = 2026-01-02\n",
+    )
+    rows = {row["chapter"]: row for row in published_and_reproduced(report, results)}
+    assert list(rows) == ["LeNet", "AlexNet", "VGG", "GoogLeNet", "ResNet"]
+    assert rows["AlexNet"]["full_mean"] == pytest.approx(0.87)
+    assert rows["AlexNet"]["verdict"] == "below" and rows["AlexNet"]["date"] == "2026-01-02"
+    assert rows["VGG"]["verdict"] == "not run" and rows["VGG"]["full_mean"] is None
+    assert rows["ResNet"]["quick"] == 0.9 and rows["AlexNet"]["quick"] is None
+
+
+def test_the_recorded_results_name_chapters_and_sources():
+    import tomllib
+
+    chapters = {
+        chapter.name: chapter for chapter in load_manifest(REPOSITORY / "book.toml").chapters
+    }
+    runs = tomllib.loads((REPOSITORY / "chapters" / "results.toml").read_text())["run"]
+    readme = (REPOSITORY / "README.md").read_text()
+    for run in runs:
+        assert chapters[run["chapter"]].published
+        assert run["device"] and run["date"] and run["source"] == "Fashion-MNIST"
+        for accuracy in run["test_acc"]:
+            assert f"{accuracy:.3f}" in readme, "README shows every recorded run"
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(CourseError, match="results.toml cannot be read"):
+        published_and_reproduced(results=tmp_path / "results.toml")
+    broken = write(tmp_path / "report.json", "{")
+    with pytest.raises(CourseError, match="report.json cannot be read"):
+        published_and_reproduced(report=broken)

@@ -155,7 +155,7 @@ def training_steps(net, batches, optimizer, loss=None, device=None, *, scheduler
             if amp:
                 X = X.to(memory_format=torch.channels_last)
             optimizer.zero_grad(set_to_none=True)
-            with autocast(device, amp):
+            with autocast(y.device, amp):
                 y_hat = net(X)
                 value = loss(y_hat, y)
             value.backward()

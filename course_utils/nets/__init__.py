@@ -57,6 +57,14 @@ PRESETS = {
     ),
     "vgg11": Preset("vgg", "VGG", (1, 224, 224), 10, 128_806_154, {"config": "A"}),
     "vgg11-slim": Preset("vgg", "VGG", (1, 224, 224), 10, 43_093_322, {"config": "A", "shrink": 4}),
+    "vgg11-slim-32": Preset(  # what chapter 06 trains on a CPU
+        "vgg",
+        "VGG",
+        (1, 32, 32),
+        10,
+        910_666,
+        {"config": "A", "shrink": 4, "input_size": 32, "hidden": 512},
+    ),
     "vgg16-cifar": Preset(
         "vgg",
         "VGG",

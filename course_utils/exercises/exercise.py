@@ -63,6 +63,7 @@ class Exercise:
     stub: Callable | None = None
     misconceptions: Mapping[str, Callable] = field(default_factory=dict)
     view: Callable | None = None
+    changes: Sequence[str] = ()
     gradient: bool = False
     dtype: str = "same"
     python_number: bool = False
@@ -106,6 +107,8 @@ def exercise(**about):
         them returns gets these words.
     view: applied to results before they are compared, for results such as networks; may return
         a dict, whose keys are then named.
+    changes: names of arguments that are to be changed in place, such as a network that is trained;
+        what became of them is compared like the result.
     gradient: also compare gradients with respect to the floating-point tensors.
     dtype: of tensors, "same" as the reference's, or "kind" (any floats for floats).
     python_number: a number must be Python's own, not a tensor.

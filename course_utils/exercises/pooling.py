@@ -121,12 +121,12 @@ def strided_reference(X, pool_size, mode="max", stride=None):
     },
     gradient=True,
     hints=[
-        "Start from the chapter's `pool2d`. Two lines have to change: how many windows there "
-        "are, and where each of them starts.",
-        "Along the rows there are (H - p_h) // s_h + 1 windows, and window i starts at row "
-        "i * s_h.",
-        "`Y = X.new_zeros(rows, columns)` has the dtype of X, and writing `Y[i, j] = …` keeps "
-        "the gradient, as long as no `.item()` is in between.",
+        "Start from the chapter's `pool2d`. Two lines have to change: how many windows there are, "
+        "and where each of them starts.",
+        "Along the rows there are (H - p_h) // s_h + 1 windows, and window i starts at row i * "
+        "s_h.",
+        "`Y = X.new_zeros(rows, columns)` has the dtype of X, and writing `Y[i, j] = …` keeps the "
+        "gradient, as long as no `.item()` is in between.",
     ],
     explanation="Only two things differ from `pool2d`: the number of windows is divided by the "
     "stride, and the corner of window (i, j) is (i * s_h, j * s_w).",
@@ -343,8 +343,8 @@ def dilated_cases():
         "strided slice that starts at `i * dilation`.",
         "Collect these window² slices, `torch.stack` them, and take `amax(dim=0)`.",
     ],
-    explanation="Only the start of each view changes: entry i of every window lies at "
-    "`i * dilation`. The reach takes the place of the window in the formula of the size.",
+    explanation="Only the start of each view changes: entry i of every window lies at `i * "
+    "dilation`. The reach takes the place of the window in the formula of the size.",
 )
 def ex02_8_dilated_max_pool2d(X, window, dilation, stride=1):
     """Max pooling over `window` × `window` pixels that lie `dilation` apart."""
@@ -451,9 +451,9 @@ def soft_by_softmax(X, window, beta):
         "window, window): flatten the last two axes.",
         "`torch.softmax` subtracts the largest number of each window before it takes powers.",
     ],
-    explanation="The weights are a softmax over the window. It is safe because "
-    "$e^{\\beta x - m} / \\sum e^{\\beta x - m}$ is the same for every $m$, and PyTorch takes "
-    "the largest $\\beta x$.",
+    explanation="The weights are a softmax over the window. It is safe because $e^{\\beta x - m} "
+    "/ \\sum e^{\\beta x - m}$ is the same for every $m$, and PyTorch takes the largest $\\beta "
+    "x$.",
 )
 def ex02_10_soft_pool2d(X, window, beta):
     """Softmax-weighted mean of each window."""
@@ -527,8 +527,8 @@ def summed_area_cases():
         "table begins with zeros. Then `cumsum` along both axes.",
         "A window's sum is S[bottom right] - S[top right] - S[bottom left] + S[top left].",
     ],
-    explanation="Every window's sum is made of four entries of the table, however large the window "
-    "is. The table adds up many numbers, so it wants `double`.",
+    explanation="Every window's sum is made of four entries of the table, however large the "
+    "window is. The table adds up many numbers, so it wants `double`.",
 )
 def ex02_12_summed_area_avg(X, window):
     """Average pooling with stride 1 in four additions per pixel."""

@@ -50,7 +50,17 @@ def copied(value, grad=False):
         return value.detach().clone().requires_grad_(grad and value.is_floating_point())
     if isinstance(value, list | tuple):
         return type(value)(copied(entry, grad) for entry in value)
-    return value if callable(value) and not hasattr(value, "parameters") else copy.deepcopy(value)
+    if isinstance(value, torch.nn.Module):
+        return _copied_module(value)
+    return value if callable(value) else copy.deepcopy(value)
+
+
+def _copied_module(module):
+    new = copy.deepcopy(module)
+    for mine, theirs in zip(new.parameters(), module.parameters(), strict=True):
+        if theirs.grad is not None:  # deepcopy leaves them behind
+            mine.grad = theirs.grad.clone()
+    return new
 
 
 def bind(solution, case):
@@ -58,8 +68,10 @@ def bind(solution, case):
     return dict(inspect.signature(solution).bind(*case.args, **case.kwargs).arguments)
 
 
-def call(fn, case, exercise, grad=False):
+def call(fn, case, exercise, grad=False, seconds=None):
     """Outcome of `fn` on copies of the arguments of `case`.
+
+    seconds: another limit than the exercise's.
 
     grad: also differentiate. The sum over the result's entries, each with its own weight, is
     differentiated with respect to every floating-point tensor.
@@ -71,7 +83,7 @@ def call(fn, case, exercise, grad=False):
         with (
             contextlib.redirect_stdout(printed),
             torch.random.fork_rng(devices=[]),
-            time_limit(exercise.seconds),
+            time_limit(seconds or exercise.seconds),
         ):
             # random answers repeat; not with 0, which drew the cases, and on no other device
             torch.default_generator.manual_seed(1)
@@ -85,8 +97,21 @@ def call(fn, case, exercise, grad=False):
         return Outcome(trouble=_trouble(error, fn), printed=printed.getvalue())
     before = bind(exercise.solution, case)
     after = inspect.signature(exercise.solution).bind(*args, **kwargs).arguments
-    changed = tuple(name for name in before if not _unchanged(before[name], after[name]))
+    if exercise.changes:
+        result = {"returned": result, **{name: _state(after[name]) for name in exercise.changes}}
+    changed = tuple(
+        name
+        for name in before
+        if name not in exercise.changes and not _unchanged(before[name], after[name])
+    )
     return Outcome(result, None, False, printed.getvalue(), changed, gradients)
+
+
+def _state(value):
+    """What an argument that may be changed has become: a module's state, or the value itself."""
+    if isinstance(value, torch.nn.Module):
+        return {name: tensor.clone() for name, tensor in value.state_dict().items()}
+    return value
 
 
 def _gradients(result, args, kwargs, exercise, case):

@@ -7,6 +7,7 @@ import zlib
 
 import torch
 
+from course_utils.exercises.comparing import is_plain
 from course_utils.exercises.exercise import Band, Raises
 
 MOST_CELLS = 8  # rows and columns of an array that are shown
@@ -167,7 +168,7 @@ def _shortened(printed):
 
 
 def value_text(value, cells=None, marked=False):
-    if isinstance(value, torch.Tensor):
+    if is_plain(value):
         return array_text(value, cells, marked)
     if isinstance(value, Band):
         return f"between {value.low:g} and {value.high:g}"
@@ -175,7 +176,7 @@ def value_text(value, cells=None, marked=False):
 
 
 def value_html(value, cells=None, marked=False):
-    if isinstance(value, torch.Tensor):
+    if is_plain(value):
         return array_html(value, cells, marked)
     return _pre(value_text(value))
 

@@ -132,7 +132,7 @@ def _parser():
         help="put new versions of these chapters in place, keep yours beside them; start nothing",
     )
     lab.add_argument("--no-browser", action="store_true", help="only print the address")
-    lab.add_argument("--port", type=_positive_int, metavar="N")
+    lab.add_argument("--port", type=int, metavar="N", help="0: any that is free")
     lab.add_argument("jupyter", nargs="*", metavar="-- ARGUMENT", help="passed to jupyter lab")
 
     command("progress", _progress, "show which exercises you have solved")

@@ -203,7 +203,7 @@ def start_jupyterlab(folder, *, browser=True, port=None, more=()):
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}"]
     command += ["--ServerApp.ip=127.0.0.1", f"--LabApp.default_url=/lab/tree/{FIRST_PAGE}"]
     command += [] if browser else ["--no-browser"]
-    command += [f"--port={port}"] if port else []
+    command += [f"--port={port}"] if port is not None else []
     environment = os.environ | {"PYTHONPATH": python_path()}
     sys.stdout.flush()
     if os.name == "nt":

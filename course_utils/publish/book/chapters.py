@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import nbformat
 
 from course_utils.errors import BookError
+from course_utils.publish.book.boxes import exercise_cells
 from course_utils.results import RECORD_MIME
 
 INJECTED_TAG = "injected-parameters"
@@ -97,12 +98,14 @@ def page_of(notebook, chapter, head, last):
 
     head: HTML that goes under the title. last: number of the book's last chapter; links to those
     that are still to come become plain text. Every figure gets alt text; papermill's injected cell
-    becomes a sentence; style sheets that outputs carry with them are dropped for the book's own.
+    becomes a sentence; hints and solutions of exercises become closed boxes; style sheets that
+    outputs carry with them are dropped for the book's own.
     """
     language = notebook.metadata.get("language_info", {"name": "python"})
     page = nbformat.v4.new_notebook(metadata={"language_info": language})
     heading, titled = chapter.title, False
     for cell in notebook.cells:
+        shown = [cell]
         if cell.cell_type == "markdown":
             cell.source = CHAPTER_LINK.sub(
                 lambda link: link[1] if int(link[2]) > last else link[0], cell.source
@@ -113,11 +116,12 @@ def page_of(notebook, chapter, head, last):
             heading = _last_heading(cell.source) or heading
         elif cell.cell_type == "code":
             if INJECTED_TAG in _tags(cell):
-                cell = nbformat.v4.new_markdown_cell(_injected_note(cell.source))
+                shown = [nbformat.v4.new_markdown_cell(_injected_note(cell.source))]
             else:
                 _describe_figures(cell, heading)
                 _clean_outputs(cell)
-        page.cells.append(cell)
+                shown = exercise_cells(cell)
+        page.cells += shown
     if not titled:
         raise BookError(f"{chapter.file}: no title. Give it one cell with one `# Title`.")
     return page

@@ -10,6 +10,7 @@ CHAPTERS = {
     "01": "convolution",
     "02": "pooling",
     "03": "lenet",
+    "09": "comparison",
 }
 
 

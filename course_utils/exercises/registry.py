@@ -10,6 +10,7 @@ CHAPTERS = {
     "01": "convolution",
     "02": "pooling",
     "03": "lenet",
+    "05": "alexnet",
     "09": "comparison",
 }
 

@@ -18,10 +18,13 @@ def test_version_and_entry_point(tmp_path):
     assert point.value == "course_utils.publish.cli:main"
 
 
-@pytest.mark.parametrize("name", ["run", "book", "data", "save", "refresh"])
+COMMANDS = ["run", "book", "data", "save", "refresh", "lab", "progress", "exercises", "grade"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_help_says_what_a_command_does(tmp_path, name):
     overview = course("--help", cwd=tmp_path).stdout
-    assert f"  {name} " in overview and "examples:" in overview
+    assert f"\n    {name}" in overview and "examples:" in overview
     result = course(name, "--help", cwd=tmp_path)
     assert result.returncode == 0 and result.stdout.startswith(f"usage: course {name}")
 

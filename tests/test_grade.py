@@ -12,8 +12,11 @@ from nbformat import v4
 from publishing import assert_refused, command, course, environment
 
 from course_utils.exercises import exercises_of, solve
+from course_utils.exercises.registry import CHAPTERS
 from course_utils.publish.export import student_notebook
+from course_utils.publish.grade_worker import grade
 from course_utils.publish.manifest import load_manifest
+from course_utils.publish.needed import statements
 
 IDS = [exercise.id for exercise in exercises_of("02")]
 FIRST, NAME = IDS[0], exercises_of("02")[0].name
@@ -173,6 +176,18 @@ def test_every_student_has_a_row_a_page_and_a_line(graded):
     assert len(rows) == 16 if hasattr(os, "mkfifo") else 15
     assert len(list((out / "feedback").iterdir())) == len(rows)
     assert f"good: {len(IDS)} of {len(IDS)}" in result.stdout.splitlines()
+
+
+CHAPTERS_WITH_EXERCISES = [c for c in load_manifest().chapters if f"{c.number:02}" in CHAPTERS]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS_WITH_EXERCISES, ids=lambda chapter: chapter.name)
+def test_a_whole_solved_chapter_can_be_handed_in(chapter):
+    """Nothing of it is run but what the answers need, and that is enough."""
+    solved = solve(nbformat.read(chapter.file, as_version=4))
+    found, broken = statements([c.source for c in solved.cells if c.cell_type == "code"])
+    grades = {e.id: grade(e.id, found, broken) for e in exercises_of(f"{chapter.number:02}")}
+    assert {id: why for id, why in grades.items() if why[0] != "passed"} == {}
 
 
 def test_nothing_to_grade(tmp_path):

@@ -183,6 +183,7 @@ def test_a_learner_solves_an_exercise(browser, tmp_path):
 
     copy = json.loads((tmp_path / "my-course" / CHAPTER).read_text(encoding="utf-8"))
     assert RIGHT in ["".join(cell["source"]) for cell in copy["cells"]]
+    assert copy["metadata"]["course"]["version"], "JupyterLab keeps what the copy was made from"
     with jupyterlab(tmp_path) as address, Watch(browser) as watch:
         lab = Lab(watch.page, address)
         assert f"1 of {TOTAL}" in lab.first_page

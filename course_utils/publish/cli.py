@@ -38,7 +38,7 @@ Your copies are made once, in my-course/ (or --dir), and are yours: no update wr
 examples:
   course lab
   course lab --refresh 03             the new version of chapter 03; yours is kept beside it
-  course lab --no-browser --port 8899 -- --ServerApp.allow_remote_access=True
+  course lab --no-browser -- --allow-root     in a container; after -- come Jupyter's arguments
 """
 
 GRADE_EXAMPLES = """\
@@ -144,16 +144,20 @@ def _parser():
     exercises.add_argument("--force", action="store_true", help="replace files that are there")
 
     grade = command("grade", _grade, "judge a folder of returned notebooks", GRADE_EXAMPLES)
-    grade.add_argument("folder", metavar="DIR")
+    grade.add_argument("folder", metavar="DIR", help="with the returned notebooks")
     grade.add_argument(
-        "--time", type=_positive_number, default=20, metavar="S", help="an exercise (default: 20)"
+        "--time",
+        type=_positive_number,
+        default=20,
+        metavar="S",
+        help="seconds an exercise may take (default: 20)",
     )
     grade.add_argument(
         "--memory",
         type=_positive_int,
         default=2048,
         metavar="MB",
-        help="on top of what torch needs itself (default: 2048)",
+        help="memory for an exercise, on top of what torch needs itself (default: 2048)",
     )
     grade.add_argument("--out", metavar="DIR", help="default: DIR-grades")
     grade.add_argument("--jobs", type=_positive_int, metavar="N", help="notebooks at a time")

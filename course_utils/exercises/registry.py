@@ -11,6 +11,7 @@ CHAPTERS = {
     "02": "pooling",
     "03": "lenet",
     "05": "alexnet",
+    "07": "googlenet",
     "09": "comparison",
 }
 

@@ -10,6 +10,7 @@ CHAPTERS = {
     "01": "convolution",
     "02": "pooling",
     "03": "lenet",
+    "04": "lenet5_lab",
     "05": "alexnet",
     "07": "googlenet",
     "09": "comparison",

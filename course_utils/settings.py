@@ -6,6 +6,8 @@ COURSE_STANDIN        1: act as if no real data could be had
 COURSE_FAST_DEV_RUN   1: three batches and one epoch everywhere, results are not judged
 COURSE_REPORT         report.json of the batch run that a notebook is part of
 COURSE_PROGRESS       live, bar or none; by default the place the code runs in decides
+COURSE_PROGRESS_FILE  where solved exercises are remembered, or none; else the user's data folder
+COURSE_EXERCISES      strict: an exercise that is not solved is an error (tests of solutions)
 """
 
 import os

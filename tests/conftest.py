@@ -4,6 +4,7 @@ import os
 
 os.environ["COURSE_OFFLINE"] = "1"
 os.environ["COURSE_PROGRESS"] = "none"
+os.environ["COURSE_PROGRESS_FILE"] = "none"  # whoever runs the tests keeps their own
 if os.environ.get("PYTEST_XDIST_WORKER"):  # workers share the cores; two pools would fight
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 for name in ("COURSE_FAST_DEV_RUN", "COURSE_STANDIN"):

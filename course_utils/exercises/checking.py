@@ -1,6 +1,7 @@
 """Judge a learner's function: try the cases from small to large, stop at the first that fails."""
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -28,14 +29,14 @@ class Prepared:
 class Failure:
     """The smallest case that failed, and all that is known about it.
 
-    passed: the cases that were right before it. gradient_of: the argument whose gradient is wrong,
-    for then `expected` and `outcome` agree but `difference` is about gradients.
+    fn: the learner's function. gradient_of: the argument whose gradient is wrong; then `outcome`
+    has the right result, and `difference` is about gradients.
     """
 
     exercise: Exercise
+    fn: Callable
     prepared: Prepared
     outcome: Outcome
-    passed: tuple
     difference: Difference | None = None
     gradient_of: str | None = None
 
@@ -74,12 +75,10 @@ def judge(id, fn):
     exercise = find(id)
     if fn is None or is_untouched(fn, exercise.stub):
         return Result(exercise, NOT_ATTEMPTED)
-    passed = []
     for prepared in prepared_cases(exercise):
-        failure = _try(exercise, fn, prepared, tuple(passed))
+        failure = try_case(exercise, fn, prepared)
         if failure is not None:
             return Result(exercise, WRONG, failure, diagnose(failure))
-        passed.append(prepared)
     return Result(exercise, PASSED)
 
 
@@ -115,39 +114,30 @@ def _size(value):
     return abs(value) if isinstance(value, int | float) else 1
 
 
-def _try(exercise, fn, prepared, passed):
+def try_case(exercise, fn, prepared, seconds=None):
     """The Failure of one case, or None."""
-    outcome = call(fn, prepared.case, exercise)
-
-    def failure(difference=None, **more):
-        return Failure(exercise, prepared, outcome, passed, difference, **more)
-
+    outcome = call(fn, prepared.case, exercise, seconds=seconds)
+    failure = functools.partial(Failure, exercise, fn, prepared)
     expected = prepared.expected
     if isinstance(expected, Raises):
         trouble = outcome.trouble
         right = trouble is not None and isinstance(trouble.error, expected.error)
-        return None if right else failure()
+        return None if right else failure(outcome)
     if outcome.trouble is not None or outcome.endless:
-        return failure()
+        return failure(outcome)
     found = difference(outcome.result, expected, exercise)
     if found is not None or outcome.changed:
-        return failure(found)
+        return failure(outcome, found)
     if prepared.gradients is None:
         return None
-    return _try_gradients(exercise, fn, prepared, passed)
-
-
-def _try_gradients(exercise, fn, prepared, passed):
-    outcome = call(fn, prepared.case, exercise, grad=True)
+    outcome = call(fn, prepared.case, exercise, grad=True, seconds=seconds)
     if outcome.trouble is not None or outcome.endless:
-        return Failure(exercise, prepared, outcome, passed)
+        return failure(outcome)
     for name, right in prepared.gradients.items():
         mine = outcome.gradients[name]
         if right is None or (mine is None and not right.any()):
             continue
-        if mine is None:
-            return Failure(exercise, prepared, outcome, passed, gradient_of=name)
-        found = difference(mine, right, exercise)
-        if found is not None:
-            return Failure(exercise, prepared, outcome, passed, found, gradient_of=name)
+        found = None if mine is None else difference(mine, right, exercise)
+        if mine is None or found is not None:
+            return failure(outcome, found, name)
     return None

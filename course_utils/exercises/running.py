@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from course_utils.exercises.limit import TimeUp, time_limit
+from course_utils.exercises.limit import TimeUp, limited
 
 
 @dataclass(frozen=True)
@@ -79,18 +79,19 @@ def call(fn, case, exercise, grad=False, seconds=None):
     args = copied(list(case.args), grad)
     kwargs = {name: copied(value, grad) for name, value in case.kwargs.items()}
     printed = io.StringIO()
+
+    def attempt():
+        result = fn(*args, **kwargs)
+        gradients = _gradients(result, args, kwargs, exercise) if grad else None
+        if exercise.view is not None and result is not None:
+            result = exercise.view(result)
+        return result, gradients
+
     try:
-        with (
-            contextlib.redirect_stdout(printed),
-            torch.random.fork_rng(devices=[]),
-            time_limit(seconds or exercise.seconds),
-        ):
+        with contextlib.redirect_stdout(printed), torch.random.fork_rng(devices=[]):
             # random answers repeat; not with 0, which drew the cases, and on no other device
             torch.default_generator.manual_seed(1)
-            result = fn(*args, **kwargs)
-            gradients = _gradients(result, args, kwargs, exercise, case) if grad else None
-            if exercise.view is not None and result is not None:
-                result = exercise.view(result)
+            result, gradients = limited(seconds or exercise.seconds, attempt)
     except TimeUp:
         return Outcome(endless=True, printed=printed.getvalue())
     except (Exception, SystemExit) as error:
@@ -114,7 +115,7 @@ def _state(value):
     return value
 
 
-def _gradients(result, args, kwargs, exercise, case):
+def _gradients(result, args, kwargs, exercise):
     """Gradient of each floating-point tensor argument; None where the result does not depend."""
     names = inspect.signature(exercise.solution).bind(*args, **kwargs).arguments
     inputs = {n: v for n, v in names.items() if isinstance(v, torch.Tensor) and v.requires_grad}

@@ -51,6 +51,7 @@ def main():
         print(json.dumps(event), file=channel, flush=True)
 
     job = Job(**json.loads(sys.stdin.readline()))
+    os.environ.setdefault("COURSE_PROGRESS_FILE", "none")  # a batch run is no learner
     if job.report is not None:
         os.environ["COURSE_REPORT"] = job.report
     running = {}

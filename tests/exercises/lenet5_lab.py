@@ -95,7 +95,7 @@ answers(
 
 
 def bytes_of(shape, k, stride=1, padding=0, bytes_per_number=4, **change):
-    N, C, H, W = change.get("shape", lambda *s: s)(*shape)
+    N, C, H, W = change.get("images", lambda *s: s)(*shape)
     size = change.get("size", lambda n: (n + 2 * padding - k) // stride + 1)
     window = change.get("window", lambda k: k * k)(k)
     return N * C * window * size(H) * size(W) * bytes_per_number
@@ -120,10 +120,10 @@ answers(
         ),
     ],
     wrong={
-        "one image": changed(shape=lambda N, C, H, W: (1, C, H, W)),
-        "one channel": changed(shape=lambda N, C, H, W: (N, 1, H, W)),
-        "square by the height": changed(shape=lambda N, C, H, W: (N, C, H, H)),
-        "square by the width": changed(shape=lambda N, C, H, W: (N, C, W, W)),
+        "one image": changed(images=lambda N, C, H, W: (1, C, H, W)),
+        "one channel": changed(images=lambda N, C, H, W: (N, 1, H, W)),
+        "square by the height": changed(images=lambda N, C, H, W: (N, C, H, H)),
+        "square by the width": changed(images=lambda N, C, H, W: (N, C, W, W)),
         "k once": changed(window=lambda k: k),
         "positions only": changed(window=lambda k: 1),
         "numbers": lambda shape, k, stride=1, padding=0, bytes_per_number=4: bytes_of(
@@ -526,7 +526,7 @@ answers(
             middle, cut=lambda G, m: crop(G, m) / (m * m) * 1024
         ),
         "half as wide": functools.partial(middle, cut=lambda G, m: crop(G, m // 2)),
-        "one convolution": functools.partial(middle, make=lambda: LeNet5()[:1]),
+        "one convolution": functools.partial(middle, make=lambda: LeNet5().conv1),
         "pixels instead of gradients": lambda m: (lambda X: (crop(X, m).sum() / X.sum()).item())(
             torch.randn(40, 1, 32, 32) ** 2
         ),

@@ -12,6 +12,7 @@ CHAPTERS = {
     "03": "lenet",
     "04": "lenet5_lab",
     "05": "alexnet",
+    "06": "vgg",
     "07": "googlenet",
     "09": "comparison",
 }

@@ -14,6 +14,7 @@ CHAPTERS = {
     "05": "alexnet",
     "06": "vgg",
     "07": "googlenet",
+    "08": "resnet",
     "09": "comparison",
 }
 

@@ -179,6 +179,19 @@ def test_time_limit_stops_without_signals():
     assert stopped == [True]
 
 
+def test_stopped_code_can_clean_up():
+    """Stopping must not leave a `with torch.device(…)` of the answer in force."""
+
+    def on_meta():
+        with torch.device("meta"):
+            endless()
+
+    for _ in range(20):
+        with pytest.raises(TimeUp):
+            limited(0.01, on_meta)
+    assert torch.zeros(1).device.type == "cpu"
+
+
 def test_time_limit_leaves_nothing_behind():
     """What ends in time is not interrupted afterwards, in either way of stopping."""
     reached = []

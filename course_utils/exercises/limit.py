@@ -6,8 +6,10 @@ import signal
 import threading
 import time
 
-# Code that catches everything is interrupted again, after a short time that varies: else it would
+# After the first interruption, code has time to clean up behind itself, as `with` blocks do. What
+# still runs then catches everything: it is hit again and again, after times that vary, or it would
 # be hit at the same place every time, inside of its `try`.
+GRACE = 0.2  # seconds
 AGAIN = 1e-4  # seconds, at most
 
 
@@ -31,11 +33,14 @@ def limited(seconds, work):
 
 
 def _by_alarm(seconds, work):
-    armed = True
+    armed, rang = True, False
 
     def ring(*_):
+        nonlocal rang
         if armed:
-            signal.setitimer(signal.ITIMER_REAL, 1e-6 + AGAIN * random.random())
+            wait = 1e-6 + AGAIN * random.random() if rang else GRACE
+            rang = True
+            signal.setitimer(signal.ITIMER_REAL, wait)
             raise TimeUp
 
     before = signal.signal(signal.SIGALRM, ring)
@@ -67,7 +72,7 @@ def _by_thread(seconds, work):
             with turn:
                 if armed:
                     raise_in(target, ctypes.py_object(TimeUp))
-            wait = AGAIN
+            wait = GRACE
 
     def clean_up():
         done.set()

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from course_utils.measure import count_macs, summary
+from course_utils.measure import summary
 
 
 class Transformed:

@@ -1,6 +1,8 @@
 """Published and reproduced numbers come from files, and what was not run is said not to be."""
 
 import json
+import tomllib
+from statistics import fmean
 
 import pytest
 from conftest import REPOSITORY
@@ -36,18 +38,19 @@ def test_rows_come_from_the_files(tmp_path):
 
 
 def test_the_recorded_results_name_chapters_and_sources():
-    import tomllib
-
     chapters = {
         chapter.name: chapter for chapter in load_manifest(REPOSITORY / "book.toml").chapters
     }
-    runs = tomllib.loads((REPOSITORY / "chapters" / "results.toml").read_text())["run"]
+    results = tomllib.loads((REPOSITORY / "chapters" / "results.toml").read_text())
     readme = (REPOSITORY / "README.md").read_text()
-    for run in runs:
+    for run in results["run"] + results["quick"]:
         assert chapters[run["chapter"]].published
         assert run["device"] and run["date"] and run["source"] == "Fashion-MNIST"
+    for run in results["run"]:
         for accuracy in run["test_acc"]:
-            assert f"{accuracy:.3f}" in readme, "README shows every recorded run"
+            assert f"{accuracy:.3f}" in readme, "README shows every recorded full run"
+    for run in results["quick"]:
+        assert f"| {fmean(run['test_acc']):.3f} | {run['seconds']} s |" in readme
 
 
 def test_files_that_cannot_be_read(tmp_path):

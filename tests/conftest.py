@@ -20,6 +20,18 @@ settings.register_profile("course", deadline=None, derandomize=True, max_example
 settings.load_profile("course")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+LONG = (
+    "test_jupyterlab",
+    "test_book",
+    "test_chapters",
+    "test_full_profile",
+    "test_solved_chapters",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Long tests first, so that at the end no worker waits for another's."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_utils.exercises.exercise import Band, Raises, case, exercise
-from course_utils.exercises.inputs import counting, distinct
+from course_utils.exercises.inputs import counting, distinct, shapes_after
 from course_utils.nets.convolution import out_size
 
 TITLE = "AlexNet"
@@ -60,11 +60,7 @@ def sides_by_running(n):
         nn.Conv2d(1, 1, 3, padding=1),
         nn.MaxPool2d(3, stride=2),
     ]
-    X, sides = torch.zeros(1, 1, n, n), []
-    for layer in layers:
-        X = layer(X)
-        sides.append(X.shape[-1])
-    return sides
+    return [shape[-1] for shape in shapes_after(layers, torch.zeros(1, 1, n, n))]
 
 
 @exercise(

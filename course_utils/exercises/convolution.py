@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_utils.exercises.exercise import Band, Raises, case, exercise
-from course_utils.exercises.inputs import counting, distinct
+from course_utils.exercises.inputs import counting, distinct, shapes_after
 from course_utils.nets.convolution import out_size
 
 TITLE = "Convolution"
@@ -59,11 +59,7 @@ def shapes_by_running():
         nn.Conv2d(16, 32, 3, padding=1),
         nn.Conv2d(32, 32, 3, 2, groups=32),
     ]
-    X, shapes = torch.zeros(8, 3, 64, 64), []
-    for layer in layers:
-        X = layer(X)
-        shapes.append(tuple(X.shape))
-    return shapes
+    return shapes_after(layers, torch.zeros(8, 3, 64, 64))
 
 
 @exercise(

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_utils.exercises.exercise import Band, case, exercise
-from course_utils.exercises.inputs import counting, distinct
+from course_utils.exercises.inputs import counting, distinct, shapes_after
 from course_utils.nets.lenet import lenet
 
 TITLE = "LeNet"
@@ -49,11 +49,7 @@ def ex03_1_out_size(n, k, p, s):
 
 
 def sides_by_running(n):
-    X, sides = torch.zeros(1, 1, n, n), []
-    for layer in lenet()[:6]:
-        X = layer(X)
-        sides.append(X.shape[-1])
-    return sides
+    return [shape[-1] for shape in shapes_after(lenet()[:6], torch.zeros(1, 1, n, n))]
 
 
 @exercise(

@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_utils.exercises.exercise import Band, Raises, case, exercise
-from course_utils.exercises.inputs import counting, distinct
+from course_utils.exercises.inputs import counting, distinct, shapes_after
 from course_utils.nets.pooling import adaptive_windows
 
 TITLE = "Pooling"
@@ -56,11 +56,7 @@ def shapes_by_running():
         nn.AvgPool2d(2, ceil_mode=True),
         nn.AdaptiveAvgPool2d(2),
     ]
-    X, shapes = torch.zeros(8, 4, 32, 44), []
-    for layer in layers:
-        X = layer(X)
-        shapes.append(tuple(X.shape))
-    return shapes
+    return shapes_after(layers, torch.zeros(8, 4, 32, 44))
 
 
 @exercise(

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from references import assert_same_outputs, copy_in_order
 from torch import nn
 from torch.nn import functional as F
 
@@ -140,14 +141,6 @@ def d2l_alexnet():
     )
 
 
-def copy_in_order(net, state):
-    """Load a state dict whose entries have other names, but the same order and shapes."""
-    own = net.state_dict()
-    assert [v.shape for v in own.values()] == [v.shape for v in state.values()]
-    net.load_state_dict(dict(zip(own, state.values(), strict=True)), assign=True)
-    return net
-
-
 @pytest.mark.parametrize("training", [True, False])
 def test_equal_to_the_d2l_form(training):
     torch.manual_seed(0)
@@ -156,12 +149,7 @@ def test_equal_to_the_d2l_form(training):
         net = AlexNet()
     copy_in_order(net, reference.state_dict()).train(training)
     X = torch.rand(2, 1, 224, 224)
-    outputs = []
-    for model in (net, reference):
-        torch.manual_seed(1)  # of the dropout
-        with torch.no_grad():
-            outputs.append(model(X))
-    torch.testing.assert_close(*outputs, rtol=0, atol=1e-6)
+    assert_same_outputs(net, reference, X)
 
 
 def test_equal_to_torchvision():

@@ -1,11 +1,11 @@
 """`History`: what a training run recorded."""
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from course_utils.errors import TrainingError
+from course_utils.files import write_whole
 
 
 @dataclass
@@ -62,10 +62,7 @@ class History:
 
     def save(self, path):
         """Write the record as JSON; the file appears whole or not at all."""
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(asdict(self), indent=1))
-        temporary.replace(path)
+        write_whole(path, json.dumps(asdict(self), indent=1))
 
     @classmethod
     def load(cls, path):

@@ -1,14 +1,13 @@
 """`Runner`: the step-wise trainer of the digits lab, on the same loop as `train_ch6`."""
 
 import math
-import os
 import pickle
-from pathlib import Path
 
 import torch
 from torch import nn
 
 from course_utils.errors import TrainingError
+from course_utils.files import writing_whole
 from course_utils.plotting import Animator
 from course_utils.settings import fast_dev_run, progress_mode
 from course_utils.training import Tally, count_correct, in_mode, training_steps, try_gpu
@@ -131,13 +130,10 @@ class Runner:
 
     def save(self, path):
         """Write the net's weights; the file appears whole or not at all."""
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            torch.save(self.net.state_dict(), temporary)
-            temporary.replace(path)
+            with writing_whole(path) as temporary:
+                torch.save(self.net.state_dict(), temporary)
         except (OSError, RuntimeError) as error:  # torch reports a missing folder as RuntimeError
-            temporary.unlink(missing_ok=True)
             raise TrainingError(f"cannot write the weights to {path}: {error}") from error
 
     def load(self, path):

@@ -1,0 +1,43 @@
+"""Files that appear whole or not at all."""
+
+import contextlib
+import os
+import uuid
+from pathlib import Path
+
+
+def write_whole(path, data):
+    """Write `data` (bytes or str, as UTF-8) to `path`; see `writing_whole`."""
+    with writing_whole(path) as temporary:
+        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+@contextlib.contextmanager
+def writing_whole(path):
+    """Give a temporary path to write to, which becomes `path` at the end.
+
+    Whatever happens in between (an error, a kill, a power cut), `path` holds either what it held
+    before or all of the new content: the content is on the disk before the name points to it.
+    Raises OSError as the file system does.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync(path.parent)  # the new name, too
+
+
+def _sync(path):
+    """Wait until a file, or a folder's list of names, is on the disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows cannot open folders, and keeps names safe itself
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

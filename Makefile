@@ -1,6 +1,7 @@
 # make        set up, run every chapter, build the book      make test   set up, run the tests
 # make lab    your own copies, in JupyterLab                 make book   only the book
 # make run    only the chapters                              make lint   only ruff
+# make soak   the fault tests in full, an hour or so
 # make clean  remove what was built (not .venv, not data/)
 
 PYTHON ?= python3
@@ -17,7 +18,7 @@ endif
 export PIP_NO_COMPILE =
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: all course run book test lint lab clean
+.PHONY: all course run book test soak lint lab clean
 all: course
 
 course: run book
@@ -31,6 +32,9 @@ book: $(READY)
 test: $(READY) lint
 	$(COURSE) save --check
 	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+soak: $(READY)
+	COURSE_SOAK=1 $(BIN)/python -m pytest -n auto --dist loadgroup tests/faults
 
 lint: $(READY)
 	$(BIN)/ruff check

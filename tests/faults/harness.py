@@ -1,0 +1,153 @@
+"""What the fault tests share: how often, kills, processes that are left, small disks."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+
+import psutil
+import pytest
+
+SOAK = os.environ.get("COURSE_SOAK", "") not in ("", "0")
+_MARK = "FAULTS_MARK"  # an environment variable: all that a process starts inherits it
+
+
+def how_many(short, soak):
+    """How often to try: `short` in `make test`, `soak` in `make soak`."""
+    return soak if SOAK else short
+
+
+def wait_until(condition, seconds=60, what="it"):
+    """Wait until `condition()` is true and return its value; fails after so many seconds."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, f"waited {seconds} s for {what}"
+        time.sleep(0.02)
+    return value
+
+
+class Tree:
+    """A process with all that it starts, also what outlives it.
+
+    Works as `subprocess.Popen` does; at the end of a `with` block whatever is left is killed.
+    The output, both streams in one, lies in the file `output`, since a pipe could fill.
+    """
+
+    def __init__(self, command, *, cwd, env, output, **options):
+        self.mark = uuid.uuid4().hex
+        self.output = output
+        with open(output, "wb") as file:
+            self.process = subprocess.Popen(
+                [str(part) for part in command],
+                cwd=cwd,
+                env=env | {_MARK: self.mark},
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                **options,
+            )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+
+    def alive(self):
+        """Its processes that run now, found by what they inherited: also orphans."""
+        return [process for process in psutil.process_iter() if self._is_ours(process)]
+
+    def _is_ours(self, process):
+        try:
+            return (
+                process.status() != psutil.STATUS_ZOMBIE
+                and process.environ().get(_MARK) == self.mark
+            )
+        except psutil.Error:  # gone meanwhile, or of another user
+            return False
+
+    def kill(self):
+        """SIGKILL to all of them, as a power cut would; none is left when this returns."""
+        while processes := self.alive():
+            for process in processes:  # stopped first: none may start another while others die
+                with contextlib.suppress(psutil.Error):
+                    process.suspend()
+            for process in processes:
+                with contextlib.suppress(psutil.Error):
+                    process.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
+            psutil.wait_procs(processes, timeout=10)
+        self.process.wait()
+
+    def end(self, seconds=120):
+        """Wait for the process itself; returns (exit status, what was printed)."""
+        status = self.process.wait(seconds)
+        return status, self.text()
+
+    def text(self):
+        return self.output.read_text("utf-8", errors="replace")
+
+
+@contextlib.contextmanager
+def small_disk(folder, megabytes):
+    """Mount a disk of so many MB at `folder` (made if need be); skips the test where it cannot.
+
+    Yields the folder. On Linux, as root: a tmpfs.
+    """
+    folder.mkdir(exist_ok=True)
+    options = ["-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(["mount", *options], capture_output=True).returncode == 0
+    except OSError:
+        mounted = False
+    if not mounted:
+        pytest.skip("NOT RUN: a small disk can be mounted only on Linux by root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(folder):
+    """Write a file that takes all the room left on the disk of `folder`; returns its path."""
+    path = folder / "filler"
+    with path.open("wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 12, 1):
+            with contextlib.suppress(OSError):
+                while file.write(b"\0" * size):
+                    pass
+    return path
+
+
+@contextlib.contextmanager
+def read_only(folder):
+    """Make `folder` read-only, for root too; the test is skipped where it cannot be done."""
+    before = folder.stat().st_mode
+    bound = False
+    folder.chmod(0o555)
+    try:
+        if os.access(folder, os.W_OK):  # root may write everywhere, but not to a read-only mount
+            bound = _bind_read_only(folder)
+            if not bound:
+                pytest.skip("NOT RUN: this user may write to read-only folders")
+        yield folder
+    finally:
+        if bound:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        folder.chmod(before)
+
+
+def _bind_read_only(folder):
+    if sys.platform != "linux":
+        return False
+    folder = str(folder)
+    for options in (["--bind", folder, folder], ["-o", "remount,ro,bind", folder]):
+        try:
+            done = subprocess.run(["mount", *options], capture_output=True)
+        except OSError:
+            return False
+        if done.returncode:
+            return False
+    return True

@@ -1,0 +1,105 @@
+"""One training run over several processes: who am I, and what do we all know together?
+
+Under torch's launcher (`torchrun script.py`, `course train --nproc 2`) each process finds its
+number and the meeting point in its environment. In an ordinary process everything here does
+nothing, so that the same code trains alone or together.
+"""
+
+import atexit
+import os
+
+import torch
+
+LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what the launcher sets
+
+
+def world():
+    """(rank, size): this process's number, from 0, and how many train together; alone (0, 1)."""
+    if all(name in os.environ for name in LAUNCHED):
+        return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    return 0, 1
+
+
+def local_rank():
+    """This process's number on its own machine, from 0: the GPU it should take."""
+    return int(os.environ.get("LOCAL_RANK", 0)) if world()[1] > 1 else 0
+
+
+def is_writer():
+    """True in the one process that prints, plots and writes files: rank 0."""
+    return world()[0] == 0
+
+
+def join():
+    """Meet the other processes, once; returns when all are there. Alone: nothing.
+
+    Each process takes the CUDA device of its number on its machine. They talk by nccl if each has
+    a GPU of its own, else by gloo. The process leaves the group when it ends.
+    """
+    from torch import distributed
+
+    if world()[1] == 1 or distributed.is_initialized():
+        return
+    gpus = torch.cuda.device_count()
+    if gpus:
+        torch.cuda.set_device(local_rank() % gpus)
+    own_gpu = gpus >= int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    distributed.init_process_group("nccl" if own_gpu else "gloo")
+    atexit.register(leave)
+
+
+def leave():
+    """Leave the group that `join` entered."""
+    from torch import distributed
+
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+def total(tensor):
+    """The sum of this tensor over all processes, on its device; the tensor itself if alone."""
+    if world()[1] == 1:
+        return tensor
+    from torch import distributed
+
+    join()
+    summed = tensor.detach().clone()
+    if distributed.get_backend() == "nccl":  # which cannot see the memory of the CPU
+        summed = summed.cuda()
+    distributed.all_reduce(summed)
+    return summed.to(tensor.device)
+
+
+def same_everywhere(value):
+    """Rank 0's `value`, a small Python object, in every process."""
+    if world()[1] == 1:
+        return value
+    from torch import distributed
+
+    join()
+    box = [value]
+    distributed.broadcast_object_list(box, src=0)
+    return box[0]
+
+
+def data_parallel(net):
+    """`net` so wrapped that `backward` averages the gradients over all processes; alone: `net`.
+
+    All processes start from rank 0's weights and buffers. A net without trainable parameters, or
+    one that leaves some of them out of a step, is an error of torch's.
+    """
+    if world()[1] == 1:
+        return net
+    from torch.nn.parallel import DistributedDataParallel
+
+    join()
+    return DistributedDataParallel(net, gradient_as_bucket_view=True)
+
+
+def barrier():
+    """Wait until every process is here."""
+    if world()[1] > 1:
+        from torch import distributed
+
+        join()
+        distributed.barrier()

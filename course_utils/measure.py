@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from course_utils.errors import CourseError
@@ -33,10 +32,17 @@ def count_macs(net, input_shape):
     activations are not counted. The number is half of what torch's flop counter reports.
     Raises CourseError if the net does not take that shape.
     """
-    counter = FlopCounterMode(display=False)
+    counter = _flop_counter()
     with in_mode(net, training=False), torch.no_grad(), _explained(net, input_shape), counter:
         net(_input(net, input_shape))
     return counter.get_total_flops() // 2
+
+
+def _flop_counter():
+    # not at the top: it imports triton, and that takes longer than the whole of course_utils
+    from torch.utils.flop_counter import FlopCounterMode
+
+    return FlopCounterMode(display=False)
 
 
 def layer_shapes(net, X, leaves=False):
@@ -187,7 +193,7 @@ def summary(net, input_shape, depth=2):
     """
     import torchinfo
 
-    counter, trace = FlopCounterMode(display=False), _Trace()
+    counter, trace = _flop_counter(), _Trace()
     costs = {module: [] for module in net.modules()}  # of each call, in order
 
     def before(module, args):

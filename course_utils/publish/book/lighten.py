@@ -11,6 +11,10 @@ ICON_SCRIPT = re.compile(r'\s*<script[^>]*src="[^"]*fontawesome\.js[^"]*"[^>]*><
 ICON_RULE = re.compile(r'(\.fa-[\w.,-]+)\{--fa:"[^"]*"\}')
 ICON_FONT = re.compile(r"url\(([^)]*fa-solid[^)]*\.woff2)\)")
 ICON_CLASS = re.compile(r"\bfa-[\w-]+")
+# Only the page of results searches; the others need neither its scripts nor the index.
+SEARCH_SCRIPT = re.compile(
+    r'\s*<script src="(?:_static/(?:searchtools|language_data)|searchindex)\.js[^"]*"></script>'
+)
 SPACE = re.compile(r'<span class="w">(\s+)</span>')  # highlighting that nobody can see
 
 
@@ -22,6 +26,8 @@ def lighten(site):
         text = SPACE.sub(r"\1", ICON_SCRIPT.sub("", path.read_text(encoding="utf-8")))
         for name in smaller:
             text = text.replace(f"_images/{name}.png", f"_images/{name}.webp")
+        if path.name != "search.html":
+            text = SEARCH_SCRIPT.sub("", text)
         icons.update(ICON_CLASS.findall(text))
         path.write_text(text, encoding="utf-8")
     _lighten_styles(site / "_static/styles/pydata-sphinx-theme.css", icons)

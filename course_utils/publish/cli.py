@@ -48,6 +48,28 @@ use a container or another account for code that you do not trust.
 """
 
 
+TRAIN_EXAMPLES = """\
+Several processes share each batch: the result is that of one process, but for rounding (batch
+normalisation sees the parts of a batch one by one).
+
+examples:
+  course train lenet --epochs 3
+  course train resnet18 --nproc 2 --checkpoint build/resnet18.ckpt
+  course train resnet18 --nproc 8 --nnodes 2 --rdzv-endpoint first-machine:29400   (on both)
+"""
+
+# Options that go to torch's launcher as they are.
+MEETING = (
+    "nnodes",
+    "node-rank",
+    "rdzv-backend",
+    "rdzv-endpoint",
+    "rdzv-id",
+    "master-addr",
+    "master-port",
+)
+
+
 def main(argv=None):
     """Run one command; returns its exit status."""
     args = _parser().parse_args(argv)
@@ -134,6 +156,80 @@ def _parser():
     lab.add_argument("--no-browser", action="store_true", help="only print the address")
     lab.add_argument("--port", type=int, metavar="N", help="0: any that is free")
     lab.add_argument("jupyter", nargs="*", metavar="-- ARGUMENT", help="passed to jupyter lab")
+
+    train = command(
+        "train", _train, "train a network by name, in one process or more", TRAIN_EXAMPLES
+    )
+    train.add_argument("network", metavar="NETWORK", help="a preset, such as resnet18 or lenet")
+    train.add_argument(
+        "--data", default="fashion-mnist", choices=["fashion-mnist"], help="default: fashion-mnist"
+    )
+    train.add_argument(
+        "--nproc", type=_positive_int, default=1, metavar="N", help="processes on this machine"
+    )
+    train.add_argument("--epochs", type=_positive_int, default=1, metavar="N", help="default: 1")
+    train.add_argument(
+        "--batch-size",
+        type=_positive_int,
+        default=128,
+        metavar="N",
+        help="examples of a step, of all processes together (default: 128)",
+    )
+    train.add_argument(
+        "--lr", type=_positive_number, default=0.002, metavar="X", help="default: 0.002"
+    )
+    train.add_argument("--optimizer", default="adamw", help="adamw (default) or sgd")
+    train.add_argument(
+        "--scheduler", default="warmup-decay", help="warmup-decay (default) or constant"
+    )
+    train.add_argument("--init", default="kaiming", help="kaiming (default) or xavier")
+    train.add_argument(
+        "--size",
+        type=_positive_int,
+        metavar="N",
+        help="pixels a side (default: 32 if the network takes it, else its own)",
+    )
+    train.add_argument("--train-examples", type=_positive_int, metavar="N", help="default: all")
+    train.add_argument("--test-examples", type=_positive_int, metavar="N", help="default: all")
+    train.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    train.add_argument(
+        "--amp",
+        nargs="?",
+        const="on",
+        default="off",
+        choices=["on", "off", "auto"],
+        help="bfloat16: off (default), on, or auto, where it is faster",
+    )
+    train.add_argument(
+        "--accumulate",
+        type=_positive_int,
+        default=1,
+        metavar="K",
+        help="compute each batch in K parts, for less memory",
+    )
+    train.add_argument("--compile", action="store_true", help="compile the network first")
+    train.add_argument(
+        "--checkpoint", metavar="PATH", help="keep the state here; go on from it if it is there"
+    )
+    train.add_argument(
+        "--checkpoint-every",
+        type=_positive_number,
+        default=60,
+        metavar="S",
+        help="seconds between two (default: 60)",
+    )
+    train.add_argument("--history", metavar="PATH", help="write the record as JSON")
+    train.add_argument("--save", metavar="PATH", help="write the trained weights")
+    train.add_argument(
+        "--max-restarts",
+        type=int,
+        default=3,
+        metavar="N",
+        help="how often to start again when a process dies (default: 3)",
+    )
+    machines = train.add_argument_group("several machines (as torchrun's options of these names)")
+    for name in MEETING:
+        machines.add_argument(f"--{name}", metavar=name.rsplit("-")[-1].upper())
 
     command("progress", _progress, "show which exercises you have solved")
 
@@ -270,6 +366,19 @@ def _lab(args):
     return lab.start_jupyterlab(
         folder, browser=not args.no_browser, port=args.port, more=args.jupyter
     )
+
+
+def _train(args):
+    from course_utils.publish.train import job_of, launch, train_job
+
+    job = job_of(args)
+    chosen = {name: getattr(args, name.replace("-", "_")) for name in MEETING}
+    meeting = {name: value for name, value in chosen.items() if value is not None}
+    if args.nproc == 1 and not meeting:
+        train_job(job)
+    else:
+        launch(job, args.nproc, args.max_restarts, meeting)
+    return 0
 
 
 def _progress(args):

@@ -9,15 +9,19 @@ STYLE = Path(__file__).with_name("course.mplstyle")
 
 
 def use_course_style():
-    """Draw every figure of this kernel in the course's style, as PNG on a transparent ground."""
+    """Draw every figure of this kernel in the course's style, as a sharp PNG, transparent."""
     import matplotlib.pyplot as plt
+    from IPython import get_ipython
+    from matplotlib.figure import Figure
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
     from course_utils.settings import in_notebook
+    from course_utils.sharp import sharp_png
 
     plt.style.use(STYLE)
-    if in_notebook():  # fixed size in pixels, and no metadata, so that a figure is reproducible
-        set_matplotlib_formats("png", metadata={"Software": None}, bbox_inches="tight")
+    if in_notebook():
+        set_matplotlib_formats("png")
+        get_ipython().display_formatter.formatters["image/png"].for_type(Figure, sharp_png)
 
 
 def show_images(images, titles=None, cols=8, scale=1.2, cmap="gray", vmin=None, vmax=None):

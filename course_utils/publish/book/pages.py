@@ -15,8 +15,11 @@ def assets():
     return files("course_utils.publish.book") / "assets"
 
 
-def title_page(manifest, facts):
-    """MyST source of index.md. facts: chapter name -> Facts."""
+def title_page(manifest, facts, play):
+    """MyST source of index.md.
+
+    facts: chapter name -> Facts. play: whether there is a playground.
+    """
     chapters = manifest.chapters
     toctree = "\n".join(
         f"{chapter.number} · {chapter.title} <{chapter.name}>" for chapter in chapters
@@ -30,7 +33,8 @@ def title_page(manifest, facts):
         hours=hours(sum(chapter.minutes for chapter in chapters)),
         map=raw_html(course_map(chapters)),
         data=_data_of_build(facts.values()),
-        toctree=toctree,
+        toctree=toctree + "\nDraw a digit <playground>" * play,
+        play='<a href="playground.html">or draw a digit and watch LeNet answer</a>' * play,
     )
 
 

@@ -14,6 +14,7 @@ from course_utils.errors import BookError, RunError
 from course_utils.publish.book import pages
 from course_utils.publish.book.chapters import facts_of, page_of, read_executed
 from course_utils.publish.book.lighten import lighten
+from course_utils.publish.book.playground import add_playground
 from course_utils.publish.report import read_report
 
 MATHJAX = "tex-svg-full.js"  # MathJax 3 in one file; version 4 fetches its fonts from a CDN
@@ -83,13 +84,15 @@ def _write_source(manifest, notebooks, report, source, extra):
     shutil.copytree(originals, source, ignore=skip)
     (extra / "notebooks").mkdir(parents=True)
     facts = {name: facts_of(notebook, report, name) for name, notebook in notebooks.items()}
+    play = add_playground(manifest.chapters, notebooks, source, pages.assets())
     last = max(chapter.number for chapter in manifest.chapters)
     for chapter in manifest.chapters:
         head = pages.chapter_head(chapter, manifest, facts[chapter.name])
         page = page_of(notebooks[chapter.name], chapter, head, last)
         nbformat.write(page, source / f"{chapter.name}.ipynb")
         shutil.copy(chapter.file, extra / "notebooks")
-    (source / "index.md").write_text(pages.title_page(manifest, facts), encoding="utf-8")
+    title_page = pages.title_page(manifest, facts, play)
+    (source / "index.md").write_text(title_page, encoding="utf-8")
     status = pages.status_page(manifest, facts, report)
     (source / "status.md").write_text(status, encoding="utf-8")
     static = source / "_static"

@@ -178,7 +178,7 @@ class Summary:
         return (
             f'<table class="course-summary">\n<caption>{html.escape(self.caption)}</caption>\n'
             f"<thead><tr>{line('th', HEADINGS)}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n"
-            f"<tfoot style=\"font-weight:bold\"><tr>{line('td', total)}</tr></tfoot>\n</table>"
+            f'<tfoot style="font-weight:bold"><tr>{line("td", total)}</tr></tfoot>\n</table>'
         )
 
 

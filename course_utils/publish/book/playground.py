@@ -39,8 +39,8 @@ def add_playground(chapters, notebooks, source, assets):
     folder of the page's parts.
     Raises BookError if the weights are damaged or not LeNet-5's.
     """
-    shared = {chapter: _take(notebooks[chapter.name]) for chapter in chapters}
-    found = [(chapter, given) for chapter, given in shared.items() if given is not None]
+    shared = [(chapter, _take(notebooks[chapter.name])) for chapter in chapters]
+    found = [(chapter, given) for chapter, given in shared if given is not None]
     if not found:
         return False
     chapter, given = found[-1]

@@ -1,15 +1,11 @@
 """Loaders and sources: what they give, and what they say about bad input."""
 
-import gzip
-import hashlib
-import http.server
-import threading
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from smalldata import idx_bytes, publish, small_dataset, write_dataset
 
 from course_utils.data import (
     TensorLoader,
@@ -25,28 +21,10 @@ from course_utils.data.idx import read_idx, read_pair
 from course_utils.errors import DataError
 
 
-def idx_bytes(array):
-    header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
-    return header + array.astype(np.uint8).tobytes()
-
-
-def write_dataset(root, train=20, test=10, compressed=False):
-    """A whole, small Fashion-MNIST folder; returns its raw folder."""
-    raw = root / "FashionMNIST" / "raw"
-    raw.mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    for prefix, count in (("train", train), ("t10k", test)):
-        arrays = {
-            "images-idx3": rng.integers(0, 256, (count, 28, 28)),
-            "labels-idx1": np.arange(count) % 10,
-        }
-        for kind, array in arrays.items():
-            content = idx_bytes(array)
-            if compressed:
-                (raw / f"{prefix}-{kind}-ubyte.gz").write_bytes(gzip.compress(content))
-            else:
-                (raw / f"{prefix}-{kind}-ubyte").write_bytes(content)
-    return raw
+@pytest.fixture
+def small(monkeypatch):
+    """The small set of these tests counts as the published one."""
+    return publish(monkeypatch, small_dataset())
 
 
 # --- the loader ---------------------------------------------------------------------------------
@@ -130,7 +108,7 @@ def test_zero_images():
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_files_plain_and_gzipped(tmp_path, compressed):
+def test_files_plain_and_gzipped(tmp_path, small, compressed):
     write_dataset(tmp_path, compressed=compressed)
     train, test = load_data_fashion_mnist(8, root=tmp_path, seed=0)
     assert (train.num_examples, test.num_examples) == (20, 10)
@@ -147,7 +125,7 @@ def test_truncated_idx_file(tmp_path, cut):
     raw = write_dataset(tmp_path)
     path = raw / "train-images-idx3-ubyte"
     path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(DataError, match="train-images-idx3-ubyte"):
+    with pytest.raises(DataError, match="train-images-idx3-ubyte.*(header|cut)"):
         load_data_fashion_mnist(8, root=tmp_path)
 
 
@@ -158,7 +136,7 @@ def test_file_that_is_too_long(tmp_path):
         read_idx(path, 1)
 
 
-def test_wrong_magic_number(tmp_path):
+def test_wrong_magic_number(tmp_path, small):
     raw = write_dataset(tmp_path)
     images, labels = raw / "t10k-images-idx3-ubyte", raw / "t10k-labels-idx1-ubyte"
     with pytest.raises(DataError, match="wrong magic number 00000801, expected 00000803"):
@@ -181,10 +159,22 @@ def test_damaged_gzip(tmp_path):
 
 
 def test_labels_and_images_of_different_length(tmp_path):
-    raw = write_dataset(tmp_path)
-    (raw / "train-labels-idx1-ubyte").write_bytes(idx_bytes(np.zeros(19)))
+    (tmp_path / "images").write_bytes(idx_bytes(np.zeros((20, 28, 28))))
+    (tmp_path / "labels").write_bytes(idx_bytes(np.zeros(19)))
     with pytest.raises(DataError, match="20 images but .* 19 labels"):
-        load_data_fashion_mnist(8, root=tmp_path)
+        read_pair(tmp_path / "images", tmp_path / "labels")
+
+
+def test_a_wrong_pixel_or_label_is_noticed(tmp_path, small):
+    """The format has no checksum of its own: what is known of the published files tells."""
+    raw = write_dataset(tmp_path)
+    for name in ("train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"):
+        whole = (raw / name).read_bytes()
+        (raw / name).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        with pytest.raises(DataError, match=f"{name}: is not the published file"):
+            load_data_fashion_mnist(8, root=tmp_path)
+        (raw / name).write_bytes(whole)
+    load_data_fashion_mnist(8, root=tmp_path)
 
 
 def test_label_out_of_range(tmp_path):
@@ -212,90 +202,6 @@ def test_files_are_asked_for_but_missing(tmp_path):
         load_data_fashion_mnist(8, root=tmp_path, source="files")
     with pytest.raises(DataError, match="unknown source 'disk'; use one of auto"):
         load_data_fashion_mnist(8, source="disk")
-
-
-@pytest.fixture
-def publisher(monkeypatch):
-    """A download server on loopback in place of the publisher's; returns its file store."""
-    from torchvision import datasets
-
-    files, requests = {}, []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            name = self.path.rsplit("/", 1)[-1]
-            requests.append(name)
-            content, sent = files.get(name, (None, None))
-            if content is None:
-                self.send_error(404)
-                return
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content[:sent])
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}/"
-    monkeypatch.setattr(datasets.FashionMNIST, "mirrors", [address])
-
-    def publish(raw):
-        resources = []
-        for path in sorted(raw.glob("*.gz")):
-            files[path.name] = (path.read_bytes(), None)
-            resources.append((path.name, hashlib.md5(path.read_bytes()).hexdigest()))
-        monkeypatch.setattr(datasets.FashionMNIST, "resources", resources)
-        return files
-
-    publish.requests = requests
-    yield publish
-    server.shutdown()
-
-
-@pytest.fixture
-def without_checksums(monkeypatch):
-    """The small sets of these tests are not the published files."""
-    plain = sources.IdxDataset("fashion-mnist", "Fashion-MNIST", "FashionMNIST", "127.0.0.1", {})
-    monkeypatch.setitem(sources.DATASETS, "fashion-mnist", plain)
-
-
-def test_download(tmp_path, publisher, without_checksums):
-    publisher(write_dataset(tmp_path / "server", compressed=True))
-    root = tmp_path / "here"
-    assert download("fashion-mnist", root) == root
-    train, _ = load_data_fashion_mnist(8, root=root, source="files")
-    assert train.num_examples == 20
-    assert not list(root.rglob("*incoming*")), "nothing but the data is left"
-    before = len(publisher.requests)
-    download("fashion-mnist", root)
-    assert len(publisher.requests) == before, "what is there is not fetched again"
-
-
-def test_download_cut_in_the_middle_can_be_repeated(tmp_path, publisher, without_checksums):
-    files = publisher(write_dataset(tmp_path / "server", compressed=True))
-    name = "train-images-idx3-ubyte.gz"
-    whole, _ = files[name]
-    files[name] = (whole, len(whole) // 2)
-    root = tmp_path / "here"
-    with pytest.raises(DataError, match="could not be fetched .*\n?.*course data --get"):
-        download("fashion-mnist", root, timeout=2)
-    with pytest.raises(DataError, match="not found"):  # a part is never taken for the whole
-        load_data_fashion_mnist(8, root=root, source="files")
-    files[name] = (whole, None)
-    publisher.requests.clear()
-    download("fashion-mnist", root)
-    assert load_data_fashion_mnist(8, root=root, source="files")[0].num_examples == 20
-    assert "t10k-images-idx3-ubyte.gz" not in publisher.requests, "finished files are kept"
-
-
-def test_downloaded_files_that_are_not_the_published_ones(tmp_path, publisher):
-    publisher(write_dataset(tmp_path / "server", compressed=True))
-    with pytest.raises(DataError, match="not the published files"):
-        download("fashion-mnist", tmp_path / "here")
-    assert sources.FASHION_MNIST.find(tmp_path / "here") is None
 
 
 def test_folder_that_cannot_be_written(tmp_path):

@@ -55,10 +55,12 @@ def load_data_fashion_mnist(
         images, labels = read(split, count)
         if count is not None and count > len(images):
             raise DataError(f"{split}_examples is {count}, but there are only {len(images)}")
+        if count is not None:  # a copy, for a slice would keep the whole file in memory
+            images, labels = images[:count].copy(), labels[:count].copy()
         loaders.append(
             TensorLoader(
-                images[:count].copy(),  # a slice would keep the whole file in memory
-                labels[:count].copy(),
+                images,
+                labels,
                 batch_size,
                 resize=resize,
                 shuffle=split == "train",

@@ -1,17 +1,20 @@
 """torchvision's weights in the course's hand-built networks."""
 
-import contextlib
-import io
+import hashlib
+import os
+import re
 import urllib.parse
 from pathlib import Path
 
 import torch
 
 from course_utils import settings
-from course_utils.data.sources import reachable, socket_timeout
-from course_utils.errors import WeightsError
+from course_utils.data.fetch import fetch
+from course_utils.errors import DataError, WeightsError
 
 TIMEOUT = 5  # seconds without an answer after which a download is given up
+SLOWEST = 100_000  # bytes per second; a slower download is given up, too
+LARGEST = 1_000_000_000  # bytes; the largest that fits a network of the course has 574 MB
 NOT_THE_SAME = {
     "googlenet": "batch normalisation everywhere and 3×3 windows in the 5×5 branch",
     "inception_v3": "the later Inception-v3",
@@ -58,28 +61,54 @@ def fetch_torchvision_weights(name):
         raise WeightsError(
             f"torchvision has no classification weights named {name!r}; try resnet18 or vgg16"
         ) from None
-    parts = urllib.parse.urlparse(weights.url)
-    file = Path(parts.path).name
+    file = Path(urllib.parse.urlparse(weights.url).path).name
     cached = Path(torch.hub.get_dir()) / "checkpoints" / file
     what_to_do = (
         f"Try again with a network, or put the file {file} into the folder "
         "checkpoints under torch.hub.get_dir()."
     )
-    if not cached.is_file():
-        if settings.offline():
-            raise WeightsError(f"The weights of {name} are not here (offline). {what_to_do}")
-        if not reachable(parts.hostname):
-            raise WeightsError(f"The weights of {name} are not here (no network). {what_to_do}")
+    if cached.is_file():
+        if not _named_after(_sha256(cached), file):
+            raise WeightsError(f"{file} is damaged (its checksum differs): delete it. {what_to_do}")
+    elif settings.offline():
+        raise WeightsError(f"The weights of {name} are not here (offline). {what_to_do}")
+    else:
+        try:
+            _download(weights.url, cached)
+        except (DataError, OSError) as error:
+            raise WeightsError(f"{file} could not be fetched ({error}). {what_to_do}") from error
     try:
-        # torch prints where it puts the file, a path that has no place in a notebook
-        with socket_timeout(TIMEOUT), contextlib.redirect_stdout(io.StringIO()):
-            return torch.hub.load_state_dict_from_url(
-                weights.url, map_location="cpu", progress=False, check_hash=True, weights_only=True
-            )
+        return torch.load(cached, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file may raise anything
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        fault = "cannot be read: delete it" if cached.is_file() else "could not be fetched"
-        raise WeightsError(f"{file} {fault} ({reason}). {what_to_do}") from error
+        raise WeightsError(f"{file} cannot be read: delete it ({reason}). {what_to_do}") from error
+
+
+def _download(url, target):
+    """Fetch a file of weights; it gets its name when its checksum is right."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        sha256 = fetch(url, partial, timeout=TIMEOUT, slowest=SLOWEST, largest=LARGEST)
+        if not _named_after(sha256, target.name):
+            raise DataError("what arrived is not the published file")
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _named_after(sha256, file):
+    """Whether a checksum begins as the file's name ends: PyTorch's way to publish it."""
+    found = re.search(r"-([0-9a-f]{8,})\.\w+$", file)
+    return found is not None and sha256.startswith(found[1])
+
+
+def _sha256(path):
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsError(f"{path.name} cannot be read ({error.strerror})") from error
 
 
 def _pair(ours, theirs):

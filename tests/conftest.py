@@ -23,6 +23,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 LONG = (
     "test_jupyterlab",
     "test_book",
+    "test_accessibility",
     "test_chapters",
     "test_full_profile",
     "test_solved_chapters",
@@ -43,3 +44,13 @@ def real_data():
     if folder is None:
         pytest.skip("NOT RUN: needs the real data (course data --get fashion-mnist)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def real_book(tmp_path_factory):
+    """Folder of the book of our own chapters, made from the outputs saved in them."""
+    from course_utils.publish.book import build_book
+    from course_utils.publish.manifest import load_manifest
+
+    manifest = load_manifest(REPOSITORY / "book.toml")
+    return build_book(manifest, manifest.book.src, tmp_path_factory.mktemp("real") / "book").parent

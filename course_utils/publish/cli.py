@@ -70,6 +70,18 @@ MEETING = (
 )
 
 
+BENCH_EXAMPLES = """\
+Parts: lenet, nets, limit, operators, data, imports, chapters, scaling, gpu. Sides are measured in
+turn, and ratios taken round by round. Stop other programs first. All parts take about 12 minutes
+on two cores; the results of parts that are not run again stay in bench.json.
+
+examples:
+  course bench
+  course bench --only lenet,operators --rounds 3
+  course bench --only nets --rounds 3 --examples 60000    accuracies after a whole epoch, too
+"""
+
+
 def main(argv=None):
     """Run one command; returns its exit status."""
     args = _parser().parse_args(argv)
@@ -257,6 +269,23 @@ def _parser():
     )
     grade.add_argument("--out", metavar="DIR", help="default: DIR-grades")
     grade.add_argument("--jobs", type=_positive_int, metavar="N", help="notebooks at a time")
+
+    bench = command("bench", _bench, "measure time and memory beside d2l and torch", BENCH_EXAMPLES)
+    bench.add_argument("--only", metavar="A,B,…", help="only these parts")
+    bench.add_argument(
+        "--rounds",
+        type=_positive_int,
+        default=5,
+        metavar="N",
+        help="measure each side so often (default: 5)",
+    )
+    bench.add_argument(
+        "--examples",
+        type=_positive_int,
+        metavar="N",
+        help="train each net of the part nets on so many (default: some seconds' worth)",
+    )
+    bench.add_argument("--out", metavar="DIR", help="default: build/bench")
     return parser
 
 
@@ -409,6 +438,14 @@ def _grade(args):
     return grade_folder(
         args.folder, seconds=args.time, memory=args.memory, out=args.out, jobs=args.jobs
     )
+
+
+def _bench(args):
+    from course_utils.publish.bench.run import bench_sizes, run_bench
+    from course_utils.publish.manifest import load_manifest
+
+    sizes = bench_sizes(args.rounds, args.examples)
+    return run_bench(load_manifest(), args.only, args.out, sizes)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from importlib import metadata
 import course_utils
 from course_utils.publish.pool import cpu_count, worker_environment
 
-_PACKAGES = ("torch", "torchvision", "numpy", "matplotlib", "papermill", "d2l")
+_PACKAGES = ("torch", "torchvision", "numpy", "matplotlib", "papermill", "d2l", "mlxtend")
 
 
 def versions():
@@ -53,27 +53,31 @@ def measure():
         return nothing
 
 
-def _main(size=1536, seconds=0.5):
+def matrix_rate(dtype="float32", seconds=0.5, size=1536):
+    """Largest GFLOP/s of products of two square matrices on the CPU, in a loop of some seconds.
+
+    dtype: name of a torch type. size: rows and columns.
+    """
     import torch
 
-    a, b = torch.rand(size, size), torch.rand(size, size)
+    a, b = (torch.rand(size, size).to(getattr(torch, dtype)) for _ in range(2))
     torch.mm(a, b)  # the first product sets up threads and buffers
     best, end = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < end:
         start = time.perf_counter()
         torch.mm(a, b)
         best = min(best, time.perf_counter() - start)
-    accelerator = None
+    return 2 * size**3 / best / 1e9
+
+
+def accelerator():
+    """Name of the CUDA device, "mps", or None."""
+    import torch
+
     if torch.cuda.is_available():
-        accelerator = torch.cuda.get_device_name()
-    elif torch.backends.mps.is_available():
-        accelerator = "mps"
-    print(
-        json.dumps(
-            {"matmul_gflops": round(2 * size**3 / best / 1e9, 1)} | {"accelerator": accelerator}
-        )
-    )
+        return torch.cuda.get_device_name()
+    return "mps" if torch.backends.mps.is_available() else None
 
 
 if __name__ == "__main__":
-    _main()
+    print(json.dumps({"matmul_gflops": round(matrix_rate(), 1), "accelerator": accelerator()}))

@@ -1,0 +1,36 @@
+"""Whole chapters: the times of the latest batch run with the quick profile."""
+
+from course_utils.errors import RunError
+from course_utils.publish.bench.interleave import NotRun, at_most, measured
+from course_utils.publish.report import read_report
+
+REFERENCE = 157  # GFLOP/s in fp32 of the two cores that the course's times are stated for
+
+
+def chapters(sizes, manifest, tell):
+    """Each chapter, and their sum as it would be at the reference rate."""
+    folder = manifest.build_dir / "run" / "quick"
+    try:
+        report = read_report(folder)
+    except RunError as error:
+        raise NotRun(error) from None
+    if report is None:
+        raise NotRun(f"no report in {folder} (course run)")
+    if report["fast_dev_run"]:
+        raise NotRun(f"the report in {folder} is of a fast dev run")
+    entries = [entry for entry in report["chapters"] if entry["status"] == "passed"]
+    if not entries:
+        raise NotRun(f"no chapter passed in the report in {folder}")
+    seconds = {entry["name"]: [entry["seconds"]] for entry in entries}
+    results = [measured(f"chapters of the run of {report['started']}", "s", seconds)]
+    total = sum(entry["seconds"] for entry in entries)
+    rate = report.get("matmul_gflops")
+    sums = {"as run": [total]}
+    goal = None
+    if rate:
+        scaled = f"at {REFERENCE} GFLOP/s"
+        sums[scaled] = [total * rate / REFERENCE]
+        if {chapter.name for chapter in manifest.chapters} == set(seconds):
+            goal = at_most(600, of=scaled)
+    what = f"{len(entries)} of {len(manifest.chapters)} chapters, machine at {rate or '?'} GFLOP/s"
+    return [*results, measured(what, "s", sums, goal=goal)]

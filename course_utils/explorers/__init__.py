@@ -1,0 +1,12 @@
+"""Explorers: pieces of a page to play with, in a notebook as in the book, without a kernel.
+
+Each function returns an object that a notebook shows. Its script comes with it, from the .js files
+of this folder: shared.js for all, and one for each explorer.
+"""
+
+from course_utils.explorers.block import explore_block
+from course_utils.explorers.curves import explore_history
+from course_utils.explorers.field import explore_receptive_field
+from course_utils.explorers.window import explore_window
+
+__all__ = ["explore_block", "explore_history", "explore_receptive_field", "explore_window"]

@@ -1,0 +1,47 @@
+"""What a notebook's cell shows: an element for the browser, and the same facts as plain text."""
+
+import html
+import json
+from importlib.resources import files
+
+FALLBACK = (
+    "Here is a piece of the page that you can try: {about}. It needs JavaScript. In a notebook, "
+    "run this cell; on a code host, open the book or the notebook instead."
+)
+
+
+class Explorer:
+    """An interactive output. Equal arguments give equal bytes, so saved outputs do not churn.
+
+    element: name of the custom element, "course-" and the name of its script.
+    state: what it starts with, as JSON can hold it. about: what it shows, in half a sentence.
+    text: the same for places where no scripts run.
+    """
+
+    def __init__(self, element, state, about, text):
+        self.element, self.state, self.about, self.text = element, state, about, text
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        return {"text/html": self.html(), "text/plain": self.text}
+
+    def __repr__(self):
+        return self.text
+
+    def html(self):
+        """The element and the script that defines it: each output stands for itself."""
+        state = html.escape(json.dumps(self.state, ensure_ascii=False, separators=(",", ":")))
+        fallback = html.escape(FALLBACK.format(about=self.about))
+        return (
+            f'<{self.element} data-state="{state}"><p>{fallback}</p></{self.element}>\n'
+            f"<script>\n{script(self.element.removeprefix('course-'))}</script>"
+        )
+
+
+def script(name):
+    """JavaScript of one explorer with all that it needs; running it again changes nothing."""
+    shared, style, own = (_read(file) for file in ("shared.js", "explorers.css", f"{name}.js"))
+    return f"{shared}courseExplorers.style ||= `\n{style}`;\n{own}"
+
+
+def _read(name):
+    return (files("course_utils.explorers") / name).read_text(encoding="utf-8")

@@ -1,0 +1,146 @@
+// What all explorers share. An explorer is a custom element, <course-window data-state='{…}'>.
+// Its inside is a shadow tree, so that the styles of the page around it do not reach in. All that
+// it shows follows from `state`: controls and keys change the state, `draw` shows it.
+window.courseExplorers ??= (() => {
+  const SVG_TAGS = new Set(["svg", "g", "rect", "path", "polygon", "polyline", "circle", "line", "text"]);
+
+  // An element: h("button", { class: "big", onclick: act }, "Play"). null and false set nothing.
+  function h(tag, attributes = {}, ...children) {
+    const node = SVG_TAGS.has(tag)
+      ? document.createElementNS("http://www.w3.org/2000/svg", tag)
+      : document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+      else if (value != null && value !== false) node.setAttribute(name, value);
+    }
+    node.append(...children.flat(Infinity).filter((child) => child != null));
+    return node;
+  }
+
+  const range = (n, start = 0) => Array.from({ length: Math.max(0, n) }, (_, i) => start + i);
+  const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
+
+  // 1 -> "1", -0.25 -> "−0.25", 1/3 -> "0.3333", -Infinity -> "−∞"
+  function show(value, digits = 4) {
+    const text = Number.isFinite(value) ? String(Number(value.toFixed(digits))) : String(value);
+    return text.replace("-", "−").replace("Infinity", "∞");
+  }
+
+  const count = (value) => value.toLocaleString("en");
+
+  // Outputs along one axis of n pixels, as `out_size` in chapter 01.
+  const outSize = (n, k, stride, padding, dilation = 1) =>
+    Math.floor((n + 2 * padding - dilation * (k - 1) - 1) / stride) + 1;
+
+  // keys: what each key does. Such a key goes no further: the page would scroll by it.
+  function onKeys(node, keys) {
+    node.addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
+      event.preventDefault();
+      event.stopPropagation();
+      keys[event.key](event);
+    });
+  }
+
+  class Explorer extends HTMLElement {
+    static observedAttributes = ["data-state"];
+    static start = {}; // the state where data-state says nothing
+
+    connectedCallback() {
+      if (this.shadowRoot) return; // only moved: JupyterLab does so when it scrolls
+      this.dataset.lmSuppressShortcuts = "true"; // JupyterLab's own keys stay out of here
+      this.syncs = []; // each brings one control up to date with the state
+      this.attachShadow({ mode: "open" }).append(h("style", {}, window.courseExplorers.style));
+      this.state = structuredClone(this.constructor.start);
+      Object.assign(this.state, JSON.parse(this.dataset.state ?? "{}"));
+      this.build();
+      this.update();
+    }
+
+    attributeChangedCallback(name, before, after) {
+      if (this.shadowRoot && before !== after) this.update(JSON.parse(after));
+    }
+
+    // Change the state and show it. `draw` is each explorer's own.
+    update(changes = {}) {
+      Object.assign(this.state, changes);
+      this.draw();
+      for (const sync of this.syncs) sync();
+    }
+
+    add(...nodes) {
+      this.shadowRoot.append(...nodes);
+    }
+
+    // Fill `node` anew; the controls that were in it are forgotten.
+    refill(node, make) {
+      this.syncs = this.syncs.filter((sync) => sync.of !== node);
+      const before = this.syncs.length;
+      node.replaceChildren(...make());
+      for (const sync of this.syncs.slice(before)) sync.of = node;
+    }
+
+    // Draw again whenever `node` gets another width; `this.width` is the one that is drawn for.
+    follow(node) {
+      new ResizeObserver(() => node.clientWidth !== this.width && this.update()).observe(node);
+    }
+
+    button(label, onclick, attributes = {}) {
+      return h("button", { type: "button", onclick, ...attributes }, label);
+    }
+
+    // A whole number from min to max, which get() reads and set(number) changes.
+    input(name, min, max, get, set) {
+      const input = h("input", { type: "number", min, max, "aria-label": name });
+      input.addEventListener("change", () => set(clamp(Math.round(Number(input.value)) || 0, min, max)));
+      this.syncs.push(() => (input.value = get()));
+      return input;
+    }
+
+    // The same with its name before it, and with buttons for fingers; Tab passes them by, since
+    // the input has the arrow keys.
+    number(name, min, max, get, set) {
+      const button = (sign, by) =>
+        this.button(sign, () => set(clamp(get() + by, min, max)), { tabindex: -1, "aria-label": `${name} ${sign}1` });
+      return h("span", { class: "control" }, name,
+        h("span", { class: "number" }, button("−", -1), this.input(name, min, max, get, set), button("+", 1)));
+    }
+
+    // The number state[key].
+    whole(name, key, min, max) {
+      return this.number(name, min, max, () => this.state[key], (value) => this.update({ [key]: value }));
+    }
+
+    // options() is { value: words }; get() is the value chosen, set(value) changes the state.
+    choice(label, options, get, set) {
+      const select = h("select", { "aria-label": label, onchange: () => set(select.value) });
+      this.syncs.push(() => {
+        select.replaceChildren(...Object.entries(options()).map(([value, words]) => h("option", { value }, words)));
+        select.value = get();
+      });
+      return h("span", { class: "control" }, label, select);
+    }
+
+    // A choice among the values of table(); any other value is "own".
+    preset(label, table, get, set) {
+      const same = (name) => JSON.stringify(table()[name]) === JSON.stringify(get());
+      const options = () => Object.fromEntries([...Object.keys(table()), "own"].map((name) => [name, name]));
+      return this.choice(label, options, () => Object.keys(table()).find(same) ?? "own",
+        (name) => this.update(name in table() ? set(structuredClone(table()[name])) : {}));
+    }
+
+    check(label, key) {
+      const input = h("input", { type: "checkbox" });
+      input.addEventListener("change", () => this.update({ [key]: input.checked }));
+      this.syncs.push(() => (input.checked = this.state[key]));
+      return h("label", { class: "control check" }, input, label);
+    }
+  }
+
+  // make(kit) returns the class. Every output brings its script: the first to come defines it.
+  function define(name, make) {
+    if (!customElements.get(name)) customElements.define(name, make(window.courseExplorers));
+  }
+
+  return { Explorer, define, h, range, clamp, show, count, outSize, onKeys, style: "" };
+})();

@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 import urllib.parse
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,12 +151,12 @@ def download(name, root=None, timeout=20, slowest=10_000):
         raise DataError(f"unknown data set {name!r}; known: {', '.join(DATASETS)}")
     dataset = DATASETS[name]
     root = Path(root) if root is not None else settings.download_dir()
-    staging = dataset.raw(root).parent / ".incoming"
+    folder = dataset.raw(root).parent
     from filelock import FileLock, Timeout  # two notebooks may start at once
 
     try:
-        staging.mkdir(parents=True, exist_ok=True)
-        with FileLock(staging / "lock", timeout=_LOCK_SECONDS):
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock", timeout=_LOCK_SECONDS), _staging(folder) as staging:
             for file, path in dataset.paths(root).items():
                 if path is None:
                     _fetch(dataset, file, staging, dataset.raw(root) / file, timeout, slowest)
@@ -167,10 +167,6 @@ def download(name, root=None, timeout=20, slowest=10_000):
         raise DataError(
             f"{root} cannot be written ({reason}). Set COURSE_DATA to a folder of yours."
         ) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-        with suppress(OSError):
-            staging.parent.rmdir()  # if nothing came
     for split in SPLITS:
         dataset.read(root, split)
     return root
@@ -192,6 +188,17 @@ def describe():
             }[row["verified"]]
         rows.append(row)
     return rows
+
+
+@contextmanager
+def _staging(folder):
+    """A folder for what is not whole yet; also clears what a killed process left there."""
+    staging = folder / ".incoming"
+    staging.mkdir(exist_ok=True)
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _fetch(dataset, name, staging, target, timeout, slowest):

@@ -1,0 +1,502 @@
+"""Servers that fail in every way: given up in time, nothing half is kept, a retry works.
+
+No clock is read here: most of these servers would hold a careless client for hours, and the test
+then ends by its time limit.
+"""
+
+import gzip
+import hashlib
+import http.server
+import io
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import pytest
+import torch
+from smalldata import publish, small_dataset, small_files
+
+from course_utils.data import download, fashion, load_data_fashion_mnist, sources
+from course_utils.data.fetch import fetch
+from course_utils.errors import CourseError, DataError, WeightsError
+from course_utils.nets.pretrained import fetch_torchvision_weights
+from faults.harness import SOAK
+
+pytestmark = pytest.mark.timeout(120)
+FILES = {f"{name}.gz": gzip.compress(content) for name, content in small_files().items()}
+FIRST = "train-images-idx3-ubyte.gz"
+FAST = {"timeout": 0.6, "slowest": 50_000}  # loopback is faster than any network
+
+
+# --- how a server answers; each gets the request's handler and the content it should send --------
+
+
+def good(handler, content):
+    reply(handler, content)
+
+
+def reply(handler, content, length=None, sent=None, status=200, **headers):
+    handler.send_response(status)
+    handler.send_header("Content-Length", str(len(content) if length is None else length))
+    for name, value in headers.items():
+        handler.send_header(name, value)
+    handler.end_headers()
+    handler.wfile.write(content[:sent])
+
+
+def cut(handler, content):
+    reply(handler, content, sent=len(content) // 2)
+
+
+def says_more(handler, content):
+    reply(handler, content, length=len(content) + 1000)
+
+
+def says_less(handler, content):
+    reply(handler, content, length=len(content) - 10)
+
+
+def says_gigabytes(handler, content):
+    reply(handler, content, length=10**12)
+
+
+def damaged(handler, content):
+    middle = len(content) // 2
+    reply(handler, content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+
+
+def another_file(handler, content):
+    changed = bytearray(gzip.decompress(content))
+    changed[-1] ^= 1
+    reply(handler, gzip.compress(changed))
+
+
+def a_login_page(handler, content):
+    reply(handler, b"<html>Please log in to this network.</html>")
+
+
+def nothing_at_all(handler, content):
+    reply(handler, b"")
+
+
+def bomb(handler, content):
+    """Zeros without end: 16 MB in every 16 kB."""
+    packer = zlib.compressobj(wbits=31)
+    start = packer.compress(bytes(1 << 24)) + packer.flush(zlib.Z_FULL_FLUSH)
+    more = zlib.compressobj(wbits=-15)
+    block = more.compress(bytes(1 << 24)) + more.flush(zlib.Z_FULL_FLUSH)
+    reply(handler, start + 300 * block)
+
+
+def status(code):
+    def answer(handler, content):
+        handler.send_response(code)
+        handler.end_headers()
+
+    answer.__name__ = f"status_{code}"
+    return answer
+
+
+forbidden, missing, broken = status(403), status(404), status(500)
+
+
+def redirect(where):
+    def answer(handler, content):
+        reply(handler, b"", status=302, Location=where(handler))
+
+    return answer
+
+
+loop = redirect(lambda handler: handler.path)
+to_a_file = redirect(lambda handler: "file:///etc/hosts")
+to_nowhere = redirect(lambda handler: "http://127.0.0.1:9/")
+for function, name in ((loop, "loop"), (to_a_file, "to_a_file"), (to_nowhere, "to_nowhere")):
+    function.__name__ = name
+
+
+def silent(handler, content):
+    handler.server.stopped.wait()
+
+
+def stalls(handler, content):
+    reply(handler, content, sent=len(content) // 2)
+    handler.wfile.flush()
+    handler.server.stopped.wait()
+
+
+def drips(handler, content):
+    reply(handler, b"", length=len(content))
+    drip(handler, content)
+
+
+def drips_headers(handler, content):
+    drip(handler, b"HTTP/1.0 200 OK\r\nX-Padding: " + b"x" * 60_000)
+
+
+def drips_a_chunk_size(handler, content):
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    drip(handler, b"0" * 60_000)
+
+
+def drip(handler, content):
+    """A byte now and then: never silent for long, and never done."""
+    for byte in content:
+        if handler.server.stopped.wait(0.2):
+            return
+        handler.wfile.write(bytes([byte]))
+        handler.wfile.flush()
+
+
+def never_ends(handler, content):
+    handler.send_response(200)
+    handler.end_headers()
+    while not handler.server.stopped.is_set():
+        handler.wfile.write(content)
+
+
+def no_http(handler, content):
+    handler.wfile.write(b"220 mail.example ESMTP\r\n" * 10)
+
+
+def resets(handler, content):
+    linger = b"\1\0\0\0\0\0\0\0"
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    handler.connection.close()
+
+
+BAD = [
+    cut,
+    says_more,
+    says_less,
+    says_gigabytes,
+    damaged,
+    another_file,
+    a_login_page,
+    nothing_at_all,
+    bomb,
+    forbidden,
+    missing,
+    broken,
+    loop,
+    to_a_file,
+    to_nowhere,
+    silent,
+    stalls,
+    drips,
+    drips_headers,
+    drips_a_chunk_size,
+    never_ends,
+    no_http,
+    resets,
+]
+# one of each kind: `make test` tries the rest on single files only
+FEW = BAD if SOAK else [cut, another_file, bomb, missing, loop, silent, drips_headers]
+
+
+@pytest.fixture(autouse=True)
+def smaller_limit(monkeypatch):
+    """Servers without end are given up sooner."""
+    monkeypatch.setattr(sources, "LARGEST", 3_000_000)
+
+
+@contextmanager
+def server(answer, files=FILES, certificate=None):
+    """A server on loopback; yields it, its `url`, and `answer`, which may be changed meanwhile."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            name = self.path.rsplit("/", 1)[-1]
+            instance.requests.append(name)
+            instance.answer(self, files[name])
+
+        def log_message(self, *_):
+            pass
+
+    class Quiet(http.server.ThreadingHTTPServer):
+        def handle_error(self, *_):  # clients that give up are what is tested
+            pass
+
+    instance = Quiet(("127.0.0.1", 0), Handler)
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        instance.socket = context.wrap_socket(instance.socket, server_side=True)
+    instance.answer, instance.requests, instance.stopped = answer, [], threading.Event()
+    scheme = "http" if certificate is None else "https"
+    instance.url = f"{scheme}://127.0.0.1:{instance.server_port}/"
+    threading.Thread(target=instance.serve_forever, daemon=True).start()
+    try:
+        yield instance
+    finally:
+        instance.stopped.set()
+        instance.shutdown()
+        instance.server_close()
+
+
+def names_in(folder):
+    """Files under a folder; an empty lock is none."""
+    paths = [path for path in folder.rglob("*") if not path.is_dir()]
+    return sorted(path.name for path in paths if path.name != ".lock" or path.stat().st_size)
+
+
+def assert_whole(root):
+    train, test = load_data_fashion_mnist(8, root=root, source="files")
+    assert (train.num_examples, test.num_examples) == (20, 10)
+    assert names_in(root) == sorted(small_files())
+    assert not list(root.rglob("*incoming*")), "nothing but the data is left"
+
+
+# --- data sets --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer", BAD, ids=lambda answer: answer.__name__)
+def test_a_bad_server_is_given_up_and_a_retry_works(tmp_path, monkeypatch, answer):
+    root = tmp_path / "here"
+    with server(answer) as publisher:
+        publish(monkeypatch, small_dataset([publisher.url]))
+        with pytest.raises(DataError, match=r"could not be fetched \(127.*course data --get") as e:
+            download("fashion-mnist", root, **FAST)
+        assert len(str(e.value).splitlines()) <= 2
+        assert names_in(root) == [], "no part is kept, under any name"
+        with pytest.raises(DataError, match="not found"):
+            load_data_fashion_mnist(8, root=root, source="files")
+        publisher.answer = good
+        assert download("fashion-mnist", root) == root
+    assert_whole(root)
+
+
+@pytest.mark.parametrize("answer", FEW, ids=lambda answer: answer.__name__)
+def test_the_next_mirror_is_asked(tmp_path, monkeypatch, answer):
+    with server(answer) as first, server(good) as second:
+        publish(monkeypatch, small_dataset([first.url, second.url]))
+        download("fashion-mnist", tmp_path, **FAST)
+        assert_whole(tmp_path)
+        assert first.requests and set(second.requests) == set(FILES)
+        asked = len(first.requests), len(second.requests)
+        download("fashion-mnist", tmp_path)
+        assert asked == (len(first.requests), len(second.requests)), "what is there is not asked"
+
+
+def test_what_came_whole_is_not_fetched_again(tmp_path, monkeypatch):
+    def later(handler, content):
+        (good if handler.path.endswith(FIRST) else cut)(handler, content)
+
+    with server(later) as publisher:
+        publish(monkeypatch, small_dataset([publisher.url]))
+        with pytest.raises(DataError):
+            download("fashion-mnist", tmp_path, **FAST)
+        assert names_in(tmp_path) == [FIRST.removesuffix(".gz")]
+        assert sources.FASHION_MNIST.find(tmp_path) is None
+        publisher.answer = good
+        publisher.requests.clear()
+        download("fashion-mnist", tmp_path)
+        assert FIRST not in publisher.requests
+    assert_whole(tmp_path)
+
+
+@pytest.mark.parametrize("answer", [cut, silent, drips], ids=lambda answer: answer.__name__)
+def test_in_a_notebook_the_standin_steps_in_once(tmp_path, monkeypatch, capsys, answer):
+    monkeypatch.delenv("COURSE_OFFLINE")
+    monkeypatch.setattr(fashion, "_announced", False)
+    with server(answer) as publisher:
+        publish(monkeypatch, small_dataset([publisher.url]))
+        for _ in range(2):
+            train, _ = load_data_fashion_mnist(8, root=tmp_path, train_examples=9, test_examples=9)
+            assert train.source == "Fashion-MNIST stand-in"
+        assert len(publisher.requests) == 1, "who did not answer is not asked again"
+    said = capsys.readouterr().out
+    assert said.count("using the stand-in") == 1 and "course data --get fashion-mnist" in said
+    assert names_in(tmp_path) == []
+
+
+def test_no_server_at_all(tmp_path, monkeypatch):
+    with socket.socket() as closed:  # bound, but not listening
+        closed.bind(("127.0.0.1", 0))
+        publish(monkeypatch, small_dataset([f"http://127.0.0.1:{closed.getsockname()[1]}/"]))
+        with pytest.raises(DataError, match="refused"):
+            download("fashion-mnist", tmp_path)
+
+
+def test_a_name_that_is_never_found(tmp_path, monkeypatch):
+    """A name server that does not answer holds getaddrinfo for half a minute and more."""
+    end = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: end.wait() and [])
+    publish(monkeypatch, small_dataset(["https://data.invalid/"]))
+    with pytest.raises(DataError, match="no answer in time"):
+        download("fashion-mnist", tmp_path, **FAST)
+    end.set()
+
+
+def test_what_a_server_says_cannot_reach_the_terminal(tmp_path, monkeypatch):
+    def rude(handler, content):
+        handler.wfile.write(b"HTTP/1.0 403 \x1b[31m\x1b]0;owned\x07\r\n\r\n")
+
+    def ruder(handler, content):
+        handler.wfile.write(b"\x1b[31mHTTP/9 what \x9b31m\r\n\r\n")
+
+    for answer in (rude, ruder):
+        with server(answer) as publisher:
+            publish(monkeypatch, small_dataset([publisher.url]))
+            with pytest.raises(DataError) as caught:
+                download("fashion-mnist", tmp_path, **FAST)
+        assert str(caught.value).isprintable()
+
+
+def test_redirected_to_another_host_it_is_still_checked(tmp_path, monkeypatch):
+    with server(good) as other:
+        there = redirect(lambda handler: other.url + handler.path.lstrip("/"))
+        with server(there) as publisher:
+            publish(monkeypatch, small_dataset([publisher.url]))
+            download("fashion-mnist", tmp_path, **FAST)
+            assert_whole(tmp_path)
+            other.answer = another_file
+            with pytest.raises(DataError, match="not the published file"):
+                download("fashion-mnist", tmp_path / "again", **FAST)
+
+
+def test_damage_found_later_is_not_called_fetched(tmp_path, monkeypatch):
+    with server(good) as publisher:
+        publish(monkeypatch, small_dataset([publisher.url]))
+        download("fashion-mnist", tmp_path)
+        path = tmp_path / "FashionMNIST" / "raw" / "t10k-labels-idx1-ubyte"
+        path.write_bytes(path.read_bytes()[:-1])
+        with pytest.raises(DataError, match="t10k-labels.*Delete it and fetch it again"):
+            download("fashion-mnist", tmp_path)
+        path.unlink()
+        download("fashion-mnist", tmp_path)
+    assert_whole(tmp_path)
+
+
+@pytest.mark.parametrize("blocked", ["file", "folder", "full"])
+def test_a_folder_that_cannot_take_it(tmp_path, monkeypatch, blocked):
+    root = tmp_path / "root"
+    if blocked == "file":
+        root.write_text("")
+    elif blocked == "folder":
+        (root / "FashionMNIST" / "raw" / "train-images-idx3-ubyte" / "in the way").mkdir(
+            parents=True
+        )
+    else:
+
+        def no_room(*_):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(os, "fsync", no_room)
+    with server(good) as publisher:
+        publish(monkeypatch, small_dataset([publisher.url]))
+        with pytest.raises(DataError, match="cannot be written .*COURSE_DATA"):
+            download("fashion-mnist", root)
+    assert not list(tmp_path.rglob("*incoming*"))
+
+
+def test_three_at_once_fetch_once(tmp_path, monkeypatch):
+    def slowly(handler, content):
+        handler.server.stopped.wait(0.3)
+        good(handler, content)
+
+    with server(slowly) as publisher:
+        publish(monkeypatch, small_dataset([publisher.url]))
+        with ThreadPoolExecutor() as pool:
+            roots = list(pool.map(download, ["fashion-mnist"] * 3, [tmp_path] * 3))
+        assert roots == [tmp_path] * 3
+        assert sorted(publisher.requests) == sorted(FILES)
+    assert_whole(tmp_path)
+
+
+# --- TLS ---------------------------------------------------------------------------------------
+
+
+def test_every_address_is_one_with_tls():
+    for dataset in sources.DATASETS.values():
+        assert dataset.mirrors and all(url.startswith("https://") for url in dataset.mirrors)
+        assert sorted(dataset.sha256) == sorted(dataset.files())
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A key and its certificate for 127.0.0.1, signed by nobody but itself."""
+    if shutil.which("openssl") is None:
+        pytest.skip("NOT RUN: needs openssl to make a certificate")
+    key, cert, both = (tmp_path / name for name in ("key", "cert", "both"))
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
+    subprocess.run([*command, "-keyout", key, "-out", cert], check=True, capture_output=True)
+    both.write_bytes(key.read_bytes() + cert.read_bytes())
+    return both
+
+
+def test_a_certificate_of_nobody_is_refused(tmp_path, certificate):
+    path = tmp_path / "file"
+    with (
+        server(good, certificate=certificate) as publisher,
+        pytest.raises(DataError, match="(?i)certificate verify failed"),
+    ):
+        fetch(publisher.url + FIRST, path, **FAST, largest=10**6)
+    assert not path.exists()
+
+
+def test_tls_is_not_left_by_redirection(tmp_path, certificate, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with server(good) as plain, server(good, certificate=certificate) as publisher:
+        url, path = publisher.url + FIRST, tmp_path / "file"
+        limits = {"timeout": 20, "slowest": 1000, "largest": 10**6}
+        assert fetch(url, path, **limits) == hashlib.sha256(FILES[FIRST]).hexdigest()
+        publisher.answer = redirect(lambda handler: plain.url + FIRST)
+        with pytest.raises(DataError, match="without TLS"):
+            fetch(url, path, **limits)
+        assert plain.requests == [] and not path.exists()
+
+
+# --- pretrained weights ----------------------------------------------------------------------
+
+
+def saved(content):
+    file = io.BytesIO()
+    torch.save(content, file)
+    return file.getvalue()
+
+
+@pytest.fixture
+def weights(tmp_path, monkeypatch):
+    """(the published file, its name, torch's empty cache); `get_model_weights` knows the name."""
+    from torchvision import models
+
+    content = saved({"weight": torch.arange(2000.0)})
+    name = f"net-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    address = SimpleNamespace(url="")
+    monkeypatch.delenv("COURSE_OFFLINE")
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.setattr("course_utils.nets.pretrained.TIMEOUT", FAST["timeout"])
+    monkeypatch.setattr(
+        models, "get_model_weights", lambda _: SimpleNamespace(IMAGENET1K_V1=address)
+    )
+    return content, name, address, tmp_path / "hub" / "checkpoints"
+
+
+@pytest.mark.parametrize("answer", FEW, ids=lambda answer: answer.__name__)
+def test_weights_from_a_bad_server(weights, answer, monkeypatch):
+    monkeypatch.setattr("course_utils.nets.pretrained.LARGEST", 3_000_000)
+    content, name, address, folder = weights
+    if answer is another_file:  # of weights, not of gzipped data
+
+        def answer(handler, content):
+            reply(handler, saved({"weight": torch.zeros(2000)}))
+
+    with server(answer, {name: content}) as publisher:
+        address.url = publisher.url + name
+        with pytest.raises(WeightsError, match=f"{name} could not be fetched .*Try again") as e:
+            fetch_torchvision_weights("net")
+        assert isinstance(e.value, CourseError) and names_in(folder) == []
+        publisher.answer = good
+        state = fetch_torchvision_weights("net")
+        assert torch.equal(state["weight"], torch.arange(2000.0)) and names_in(folder) == [name]
+        publisher.requests.clear()
+        fetch_torchvision_weights("net")
+        assert publisher.requests == []

@@ -9,22 +9,27 @@
   // field: how many pixels of the input one number sees; step: how far apart two neighbours look.
   const LAYERS = [
     { key: "C1", from: "image", name: "conv1", kind: "conv", field: 5, step: 1, side: 80,
-      text: "6 maps of 28 × 28: each slides its own 5 × 5 filter over the input" },
+      text: "6 maps of 28 × 28. Each slides its own 5 × 5 filter over the input" },
     { key: "S2", from: "C1", kind: "pool", of: "largest", field: 6, step: 2, side: 64,
-      text: "the same maps at 14 × 14: the largest of every 2 × 2 numbers" },
-    { key: "C3", from: "S2", name: "conv2", kind: "conv", field: 14, step: 2, side: 60,
-      text: "16 maps of 10 × 10: each sums six filters, one for each map of S2" },
-    { key: "S4", from: "C3", kind: "pool", of: "mean", field: 16, step: 4, side: 44,
-      text: "the same maps at 5 × 5: the mean of every 2 × 2 numbers" },
+      text: "The same maps at 14 × 14: the largest of every 2 × 2 numbers" },
+    { key: "C3", from: "S2", name: "conv2", kind: "conv", field: 14, step: 2, side: 80,
+      text: "16 maps of 10 × 10. Each adds up six filters, one for each map of S2" },
+    { key: "S4", from: "C3", kind: "pool", of: "mean", field: 16, step: 4, side: 38,
+      text: "The same maps at 5 × 5: the mean of every 2 × 2 numbers" },
     { key: "C5", from: "S4", name: "conv3", kind: "conv", field: 32, step: 0, side: 24,
-      text: "120 maps of one number: now a filter sees all that is left" },
+      text: "120 maps of one number each: a filter of 5 × 5 now sees all that is left" },
     { key: "F6", from: "C5", name: "fc1", kind: "linear", field: 32, step: 0, side: 24,
-      text: "84 numbers: each weighs all 120" },
+      text: "84 numbers. Each weighs all 120" },
     { key: "logits", title: "Output", from: "F6", name: "fc2", kind: "linear", field: 32, step: 0,
-      side: 24, text: "10 numbers, one for each digit; softmax makes them probabilities" },
+      side: 24, text: "10 numbers, one for each digit. Softmax makes probabilities of them" },
   ];
   const byKey = Object.fromEntries(LAYERS.map((layer) => [layer.key, layer]));
   const title = (key) => (key === "image" ? "the input" : byKey[key].title || key);
+
+  function nameOf(layer, map) {
+    if (layer.key === "logits") return `Output for the digit ${map}`;
+    return `${layer.key}, ${layer.kind === "linear" ? "number" : "map"} ${map + 1}`;
+  }
 
   // --- small tools ------------------------------------------------------------------------------
 
@@ -85,7 +90,7 @@
 
   const SAMPLES = [
     ["50,14 34,22 27,42 27,60 35,80 50,87 65,79 73,60 73,42 66,22 50,14"],
-    ["38,28 54,13 53,50 52,87"],
+    ["57,13 51,50 45,87"],
     ["28,31 36,17 52,13 67,22 68,38 56,56 40,71 27,86 50,85 75,84"],
     ["28,21 44,13 62,16 68,28 60,42 44,48 62,52 72,65 66,80 48,88 28,81"],
     ["38,14 32,36 25,57 50,57 76,55", "62,30 60,56 58,88"],
@@ -251,6 +256,8 @@
     return { row, bar, value };
   });
 
+  const named = (digit) => `${digit === 8 ? "an" : "a"} ${digit}`;
+
   function showAnswer() {
     const p = Array.from(result.probabilities.data), drawn = strokes.length > 0;
     const order = p.map((_, digit) => digit).sort((a, b) => p[b] - p[a]), [first, second] = order;
@@ -265,8 +272,8 @@
     verdict.textContent = !drawn
       ? "Draw a digit."
       : sure
-        ? `This is a ${first}, says the network.`
-        : `A ${first}, or perhaps a ${second}: the network is not sure.`;
+        ? `This is ${named(first)}, says the network.`
+        : `This is ${named(first)}, or perhaps ${named(second)}: the network is not sure.`;
   }
 
   // --- the maps ---------------------------------------------------------------------------------
@@ -286,16 +293,17 @@
   for (const layer of LAYERS) {
     const group = make("div", { className: "maps", role: "group", "aria-label": title(layer.key) });
     const range = make("span", { className: "range" });
-    const heading = make("h3", { textContent: title(layer.key) });
+    const heading = make("h2", { textContent: title(layer.key) });
     const text = make("p", {}, `${layer.text} `, range);
     find("layers").append(make("section", { className: "layer" }, heading, text, group));
     const count = { C1: 6, S2: 6, C3: 16, S4: 16, C5: 120, F6: 84, logits: 10 }[layer.key];
     const side = { C1: 28, S2: 14, C3: 10, S4: 5 }[layer.key] || 1;
     for (let c = 0; c < count; c++) {
-      const label = layer.key === "logits" ? `Output for digit ${c}` : `${layer.key}, map ${c + 1}`;
+      const label = nameOf(layer, c);
       const canvas = make("canvas", { width: side, height: side });
       canvas.style.width = `${layer.side}px`;
       const button = make("button", { type: "button", tabIndex: c ? -1 : 0 }, canvas);
+      if (layer.key === "logits") button.append(c);
       button.setAttribute("aria-label", label);
       button.setAttribute("aria-expanded", false);
       button.addEventListener("click", () => choose(layer, c, button));
@@ -304,7 +312,7 @@
     }
     painters.push(() => {
       const top = biggest(result[layer.key].data), low = layer.key === "logits" ? -top : 0;
-      range.textContent = `(colours from ${number(low)} to ${number(top)})`;
+      range.textContent = `(colours: ${number(low)} to ${number(top)}).`;
     });
     group.addEventListener("keydown", (event) => walk(event, [...group.children]));
   }
@@ -351,14 +359,13 @@
       make("figcaption", { textContent: caption }));
 
   function describe(layer, map) {
-    const name = layer.key === "logits" ? `Output for the digit ${map}` : `${layer.key}, map ${map + 1}`;
     const close = make("button", { type: "button", className: "close", textContent: "Close" });
     close.addEventListener("click", () => {
       const { button } = chosen;
       choose(layer, map, button);
       button.focus();
     });
-    const head = make("div", { className: "head" }, make("h4", { textContent: name }), close);
+    const head = make("div", { className: "head" }, make("h3", { textContent: nameOf(layer, map) }), close);
     const parts = { conv: describeConv, pool: enlarged, linear: describeLinear }[layer.kind];
     return [head, make("div", { className: "parts" }, ...parts(layer, map))];
   }
@@ -386,7 +393,7 @@
     const [source, showSource] = framed(`The same map of ${layer.from}`, (canvas) =>
       paintMap(canvas, byKey[layer.from], result[layer.from], map),
     );
-    const large = picture(side, 196, "The number"), marker = make("span", { className: "marker" });
+    const large = picture(side, side > 1 ? 196 : 64, "The number"), marker = make("span", { className: "marker" });
     const said = make("p", { className: "said", role: "status" });
     let at = null; // [row, column]; the largest number at first
 
@@ -402,6 +409,7 @@
       if (pool) showSource(2 * side, 2 * row, 2 * column, 2);
       const where = side > 1 ? `Row ${row + 1}, column ${column + 1}: ` : "Now: ";
       const cut = !pool && value === 0 ? " (the sum was negative: ReLU)" : "";
+      said.setAttribute("aria-busy", down);
       said.textContent = where + number(value) + cut;
       Object.assign(marker.style, { left: `${(100 * column) / side}%`, width: `${100 / side}%` });
       Object.assign(marker.style, { top: `${(100 * row) / side}%`, height: `${100 / side}%` });
@@ -458,16 +466,19 @@
       detailPainters.push(() => paintMap(before, byKey[layer.from], result[layer.from], c));
       return make("span", { className: "pair" }, before, window);
     });
-    const what = channels === 1 ? "Its filter" : `Its ${channels} filters, each under the map of ${layer.from} that it slides over`;
+    const under = `each under the map of ${layer.from} that it slides over`;
+    const what = channels === 1 ? "Its filter" : `Its ${channels} filters, ${under}`;
     const caption = `${what}: from −${number(limit)} (blue) to ${number(limit)} (red). `
       + `Add the bias ${number(bias)}; what is below zero becomes zero.`;
-    return [...enlarged(layer, map), figure(caption, ...pairs)];
+    const filters = figure(caption, ...pairs);
+    filters.classList.toggle("wide", channels > 1);
+    return [...enlarged(layer, map), filters];
   }
 
     function describeLinear(layer, map) {
     const { filter, bias } = filterOf(layer, map), rows = filter.length / 12;
     const own = picture(12, 168, `Its ${filter.length} weights`, rows);
-    const now = picture(12, 168, `Each weight times its input`, rows);
+    const now = picture(12, 168, "Each weight times its input", rows);
     paintSigned(own, filter, biggest(filter));
     const sum = make("p", { className: "said", role: "status" });
     detailPainters.push(() => {
@@ -475,12 +486,15 @@
       paintSigned(now, product, biggest(product));
       const total = product.reduce((a, b) => a + b, 0);
       const relued = layer.key === "F6" && total + bias < 0 ? ", so ReLU makes it 0" : "";
-      sum.textContent = `${number(total)} (all products) + ${number(bias)} (bias) = ${number(total + bias)}${relued}`;
+      sum.setAttribute("aria-busy", down);
+      const added = `${bias < 0 ? "−" : "+"} ${number(Math.abs(bias))} (bias)`;
+      sum.textContent = `${number(total)} (all products) ${added} = ${number(total + bias)}${relued}`;
     });
-    const from = `${filter.length} numbers of ${layer.from}`;
+    const whose = `Its weights for the ${filter.length} numbers of ${layer.from}`;
+    const products = "Each weight times its number of now: what speaks for (red) and against (blue)";
     return [
-      figure(`Its weights for the ${from}: blue below zero, red above`, own),
-      make("div", {}, figure(`Each weight times its number of now: what speaks for (red) and against (blue)`, now), sum),
+      figure(`${whose}: blue below zero, red above`, own),
+      make("div", {}, figure(products, now), sum),
     ];
   }
 

@@ -8,14 +8,15 @@ have, and a crash leaves the old file. What this version does not know is kept a
 
 import contextlib
 import html
+import itertools
 import json
 import os
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 from course_utils.exercises.registry import CHAPTERS, exercises_of, module_of
 from course_utils.exercises.showing import display_both
+from course_utils.files import write_whole
 
 VERSION = 1
 LOCK_SECONDS = 3
@@ -53,11 +54,13 @@ def remember(id, path=None):
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
+            for leftover in path.parent.glob(f".{path.name}.*.part"):
+                leftover.unlink()  # of a kernel that was killed as it wrote
             state = _read(path)
             if id not in state["exercises"]:
                 state["exercises"][id] = {"passed": datetime.now(UTC).isoformat(timespec="seconds")}
-                _replace(path, state)
-    except (OSError, Timeout) as error:
+                write_whole(path, json.dumps(state, indent=1))
+    except (OSError, RecursionError, Timeout) as error:
         return f"Your progress could not be saved ({type(error).__name__})."
     return ""
 
@@ -68,7 +71,7 @@ def _read(path):
         state = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         state = {}
-    except ValueError:
+    except (ValueError, RecursionError):
         state = None
     if not isinstance(state, dict) or not isinstance(state.get("exercises", {}), dict):
         _put_aside(path)
@@ -81,24 +84,11 @@ def _filled(state):
 
 
 def _put_aside(path):
-    kept = path.with_name(path.name + ".bak")
-    with contextlib.suppress(OSError):  # another notebook was quicker
+    names = (f"{path.name}.bak{number or ''}" for number in itertools.count())
+    kept = next(kept for kept in map(path.with_name, names) if not kept.exists())
+    with contextlib.suppress(FileNotFoundError):  # another notebook was quicker
         os.replace(path, kept)
         print(f"Your progress file was damaged. It is kept as {kept.name}, and a new one begun.")
-
-
-def _replace(path, state):
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(state, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
 
 
 def counts(chapter, done=None):

@@ -4,20 +4,20 @@ Everything that can be wrong is found before the first kernel starts.
 """
 
 import ast
-import hashlib
-import json
 import os
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import course_utils
 from course_utils.errors import RunError
 from course_utils.publish import machine, pool
 from course_utils.publish.display import make_console, show_progress
+from course_utils.publish.folder import claim, prepare_folder, stopped
 from course_utils.publish.manifest import PROFILES, nearest
+from course_utils.publish.notebooks import read_notebook, tags_of
 from course_utils.publish.render import write_pages
 from course_utils.publish.report import REPORT_NAME, Report, print_report, read_report
-from course_utils.publish.worker import Job
+from course_utils.publish.resume import Fingerprints, reasons_to_run
+from course_utils.publish.worker import NOT_SAVED, Job
 
 _QUICK_TIMEOUT = 1200  # seconds a cell may take in the quick profile; full has no limit
 
@@ -40,9 +40,12 @@ def run_batch(
 
     names: chapters as users write them; none: all. params: "name=value" strings.
     jobs: chapters at a time. out: folder; default <build>/run/<profile>. timeout: seconds a cell.
+    resume: whether chapters that an earlier run in that folder passed, and that have not changed
+    since, are kept; those that are not in `names` then stay in the report.
     measure: whether to measure the machine's matrix rate first (about 3 s).
     Returns the exit status: 0, 1 if a chapter failed, 130 if stopped by Ctrl-C.
-    Raises RunError, before anything runs, if the input is wrong.
+    Raises RunError, before anything runs, if the input is wrong or the folder is in use; later,
+    if something cannot be written, such as on a full disk. What had finished is kept.
     """
     console = console or make_console()
     chapters = select_chapters(manifest, names)
@@ -52,51 +55,21 @@ def run_batch(
         timeout = _QUICK_TIMEOUT
     settings = settings_of(manifest, chapters, profile, params)
     out = prepare_folder(Path(out) if out else manifest.build_dir / "run" / profile)
-    earlier = _earlier(out, console) if resume else {}
-    facts = {"versions": machine.versions(), **machine.describe_machine()}
-    library = library_hash()
-
-    todo = {}
-    facts |= {"matmul_gflops": None, "accelerator": None}
-    report = Report(chapters, profile, out, facts)
-    for chapter in chapters:
-        entry = report[chapter.name]
-        entry["parameters"] = settings[chapter.name]
-        entry["fingerprint"] = fingerprint(chapter, profile, entry["parameters"], library, facts)
-        before = earlier.get(chapter.name)
-        output = out / f"{chapter.name}.ipynb"
-        if before and before["fingerprint"] == entry["fingerprint"] and output.is_file():
-            report.keep(chapter.name, before)
-        else:
-            todo[chapter.name] = Job(
+    with claim(out) as scratch:
+        report, todo = _plan(manifest, chapters, profile, settings, out, resume, console)
+        work = {
+            chapter.name: Job(
                 notebook=str(chapter.file),
-                output=str(output),
+                output=str(out / f"{chapter.name}.ipynb"),
                 cwd=str(chapter.file.parent),
                 parameters=settings[chapter.name],
                 timeout=timeout,
-                report=str(out.resolve() / REPORT_NAME),
+                report=str(out / REPORT_NAME),
             )
-    jobs = jobs or pool.default_jobs()
-    interrupted = False
-    with _sigterm_as_ctrl_c():
-        try:
-            if measure and todo:
-                report.data.update(machine.measure())
-            with (
-                show_progress(console, list(todo), report.begin) as show,
-                closing(pool.run_jobs(todo, jobs, show, not keep_going)) as results,
-            ):
-                for name, result in results:
-                    if result["error"] and result["error"]["cell"] is None:
-                        # it left no notebook: the one of an earlier run must not stand for it
-                        Path(todo[name].output).unlink(missing_ok=True)
-                    report.add(name, result)
-        except KeyboardInterrupt:
-            interrupted = True
-        report.finish(interrupted)
-    for leftover in out.glob(".*.partial.ipynb"):
-        leftover.unlink()
-    pages = write_pages(report, manifest.book.title)
+            for chapter in todo
+        }
+        interrupted = _run(report, work, jobs, keep_going, measure, scratch, console)
+        pages = write_pages(report, manifest.book.title)
     print_report(report, console)
     for path in (out, *pages):
         console.print(_short(path), style="dim", soft_wrap=True, highlight=False)
@@ -104,6 +77,68 @@ def run_batch(
         console.print("stopped; what had finished is in the report", style="yellow")
         return 130
     return 1 if report.failed() else 0
+
+
+def _plan(manifest, chapters, profile, settings, out, resume, console):
+    """The report as it stands before anything runs, and the chapters that must run."""
+    facts = {"versions": machine.versions(), **machine.describe_machine()}
+    facts |= {"matmul_gflops": None, "accelerator": None}
+    entries = _earlier(out, console) if resume else {}
+    names = [chapter.name for chapter in chapters]
+    # chapters that were not asked for stay in a resumed report, with the parameters they had
+    others = [c for c in manifest.chapters if c.name in entries and c.name not in names]
+    asked = [c for c in manifest.chapters if c in chapters or c in others]
+    prints = Fingerprints(asked, profile, facts["versions"])
+    parameters = {c.name: entries[c.name].get("parameters", {}) for c in others} | settings
+    reasons = dict.fromkeys(names, "")
+    if resume:
+        reasons = reasons_to_run([c.name for c in asked], entries, parameters, prints, out)
+    shown = [c for c in asked if c in chapters or reasons[c.name] is None]
+
+    report = Report(shown, profile, out, facts)
+    for chapter in shown:
+        entry = report[chapter.name]
+        entry["parameters"] = parameters[chapter.name]
+        entry["fingerprint"] = prints.of(chapter.name, parameters[chapter.name])
+        if reasons[chapter.name] is None:
+            report.keep(chapter.name, entries[chapter.name])
+    if resume:
+        report.save()
+        for name in names:
+            said = f"run: {reasons[name]}" if reasons[name] else "kept"
+            console.print(f"{name}: {said}", markup=False, highlight=False, soft_wrap=True)
+    return report, [chapter for chapter in chapters if reasons[chapter.name] is not None]
+
+
+def _run(report, work, jobs, keep_going, measure, scratch, console):
+    """Execute jobs and enter what they gave; returns whether the run was stopped.
+
+    Raises RunError if an executed notebook could not be written, OSError if the report could not.
+    """
+    interrupted = True
+    with _sigterm_as_ctrl_c():
+        try:
+            if measure and work:
+                report.data.update(machine.measure())
+            at_once = jobs or pool.default_jobs()
+            with (
+                show_progress(console, list(work), report.begin) as show,
+                closing(pool.run_jobs(work, at_once, show, not keep_going, scratch)) as results,
+            ):
+                for name, result in results:
+                    error = result["error"]
+                    if error and error["name"] == NOT_SAVED:
+                        raise stopped(report.out, error["message"])
+                    if error and error["cell"] is None:
+                        # it left no notebook: the one of an earlier run must not stand for it
+                        Path(work[name].output).unlink(missing_ok=True)
+                    report.add(name, result)
+            interrupted = False
+        except KeyboardInterrupt:
+            pass
+        finally:
+            report.finish(interrupted)
+    return interrupted
 
 
 def select_chapters(manifest, names):
@@ -176,7 +211,7 @@ def parse_param(text):
         return name, value == "true"
     try:
         return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
         return name, value
 
 
@@ -185,13 +220,14 @@ def parameter_names(notebook):
 
     Raises RunError if the file is not a notebook or the cell is not Python.
     """
-    for cell in _cells(notebook):
-        if "parameters" not in cell.get("metadata", {}).get("tags", []):
+    for cell in read_notebook(notebook)["cells"]:
+        if "parameters" not in tags_of(cell):
             continue
         try:
-            tree = ast.parse("".join(cell["source"]))
-        except SyntaxError as error:
-            raise RunError(f"{notebook.name}: the parameters cell: {error.msg}") from None
+            tree = ast.parse(cell["source"])
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            why = getattr(error, "msg", None) or str(error) or type(error).__name__
+            raise RunError(f"{notebook.name}: the parameters cell: {why}") from None
         targets = []
         for node in tree.body:
             if isinstance(node, ast.Assign):
@@ -202,65 +238,14 @@ def parameter_names(notebook):
     return None
 
 
-def _cells(notebook):
-    try:
-        return json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{notebook} is not a notebook ({type(error).__name__})") from None
-
-
-def prepare_folder(out):
-    """Make the folder and see that it can be written; returns its absolute path."""
-    out = out.resolve()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise RunError(
-            f"{out} cannot be written ({error.strerror}): give another folder with --out"
-        ) from None
-    return out
-
-
-def library_hash():
-    """Hash of the code that chapters import; the publisher's wing cannot change their results."""
-    folder = Path(course_utils.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        name = path.relative_to(folder).as_posix()
-        if not name.startswith("publish/"):
-            digest.update(name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
-
-
-def fingerprint(chapter, profile, parameters, library, facts):
-    """Everything that a chapter's result depends on, as one hash; saved outputs do not count."""
-    cells = [
-        [cell["cell_type"], "".join(cell["source"]), cell.get("metadata", {}).get("tags", [])]
-        for cell in _cells(chapter.file)
-    ]
-    # where data comes from and whether it is a fast run; how progress is shown does not matter
-    variables = {
-        name: value
-        for name, value in os.environ.items()
-        if name.startswith("COURSE_") and name != "COURSE_PROGRESS"
-    }
-    parts = [cells, profile, parameters, library, facts["versions"], variables]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
-
-
 def _earlier(out, console):
-    """Chapters that an earlier run in this folder passed, by name."""
+    """Name -> entry of the report that an earlier run left in this folder."""
     try:
         data = read_report(out)
     except RunError as error:
         console.print(f"{error}: every chapter runs again", style="yellow", soft_wrap=True)
         return {}
-    if data is None:
-        return {}
-    return {entry["name"]: entry for entry in data["chapters"] if entry["status"] == "passed"}
+    return {entry["name"]: entry for entry in data["chapters"]} if data else {}
 
 
 @contextmanager

@@ -22,6 +22,12 @@ def read_notebook(path):
     return notebook
 
 
+def tags_of(cell):
+    """The tags of a cell, none if the file says something else there."""
+    tags = cell["metadata"].get("tags")
+    return tags if isinstance(tags, list) else []
+
+
 def code_cells(notebook):
     """Sources of the code cells, in order."""
     return [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]

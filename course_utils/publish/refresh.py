@@ -46,7 +46,7 @@ def refresh_chapters(manifest, names=(), *, allow_standin=False, timeout=None):
         _require_real_data(chapters)
     console = make_console()
     failures = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as scratch:
         jobs = {
             chapter.name: Job(
                 notebook=str(chapter.file),
@@ -60,7 +60,7 @@ def refresh_chapters(manifest, names=(), *, allow_standin=False, timeout=None):
         with (
             show_progress(console, list(jobs)) as show,
             # one at a time: the outputs hold times, which neighbours would spoil
-            closing(pool.run_jobs(jobs, 1, show, stop_on_failure=False)) as results,
+            closing(pool.run_jobs(jobs, 1, show, False, scratch)) as results,
         ):
             for name, result in results:
                 problem = error_line(result["error"]) if result["error"] else None

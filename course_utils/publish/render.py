@@ -4,7 +4,8 @@ import re
 from html import escape
 from xml.etree import ElementTree
 
-from course_utils.publish.report import COLUMNS, error_line, minutes, notes, rows, write_atomically
+from course_utils.files import write_whole
+from course_utils.publish.report import COLUMNS, error_line, minutes, notes, rows
 from course_utils.publish.worker import COLOUR_CODES
 
 # what XML 1.0 cannot hold: control characters and lone surrogates
@@ -32,8 +33,8 @@ dt { color: var(--dim); } dd { margin: 0; }
 def write_pages(report, book_title):
     """Write report.html and junit.xml beside report.json; returns their paths."""
     page, junit = report.out / "report.html", report.out / "junit.xml"
-    write_atomically(page, html_text(report.data, book_title))
-    write_atomically(junit, junit_text(report.data))
+    write_whole(page, html_text(report.data, book_title))
+    write_whole(junit, junit_text(report.data))
     return page, junit
 
 

@@ -3,10 +3,12 @@
 import datetime
 import json
 import math
-import os
+import sys
 from pathlib import Path
+from types import NoneType
 
 from course_utils.errors import RunError
+from course_utils.files import write_whole
 from course_utils.settings import fast_dev_run
 
 REPORT_NAME = "report.json"
@@ -14,6 +16,26 @@ REAL_DATA = "Fashion-MNIST"  # only results on it can be held against published 
 STATUSES = ("passed", "failed", "interrupted", "not run", "running")
 _STYLES = {"passed": "green", "failed": "bold red", "interrupted": "yellow", "not run": "dim"}
 _VERDICT_STYLES = {"reached": "green", "above": "green", "below": "bold red"}
+_KEPT = ("status", "seconds", "cells", "records", "parameters", "fingerprint", "output_sha256")
+# what is read from a report, and its type; a chapter's `name` and `status` must be there
+_TOP = {
+    "profile": str,
+    "fast_dev_run": bool,
+    "versions": dict,
+    "chapters": list,
+    "finished": (str, NoneType),
+}
+_ENTRY = {
+    "name": str,
+    "status": str,
+    "seconds": (int, float, NoneType),
+    "cells": list,
+    "records": dict,
+    "verdict": str,
+    "parameters": dict,
+    "fingerprint": (dict, NoneType),
+    "output_sha256": (str, NoneType),
+}
 
 
 class Report:
@@ -57,9 +79,8 @@ class Report:
     def keep(self, name, earlier):
         """Enter the results of a chapter that an earlier run passed; its own time stays."""
         entry = self[name]
-        entry.update({key: earlier[key] for key in ("status", "seconds", "cells", "records")})
+        entry.update({key: earlier[key] for key in _KEPT})
         entry.update(resumed=True, verdict=self._verdict(entry))
-        self.save()
 
     def finish(self, interrupted=False):
         """Close the report: chapters that were under way become "interrupted"."""
@@ -85,7 +106,7 @@ class Report:
         return "below" if value < low else "above" if value > high else "reached"
 
     def save(self):
-        write_atomically(self.out / REPORT_NAME, json.dumps(self.data, indent=2) + "\n")
+        write_whole(self.out / REPORT_NAME, json.dumps(self.data, indent=2) + "\n")
 
 
 def _entry(chapter):
@@ -103,6 +124,7 @@ def _entry(chapter):
         "parameters": {},
         "resumed": False,
         "fingerprint": None,
+        "output_sha256": None,
     }
 
 
@@ -121,21 +143,49 @@ def read_report(out):
     """
     path = Path(out) / REPORT_NAME
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        by_name = {entry["name"]: entry for entry in data["chapters"]}
-        if not all(entry["status"] in STATUSES for entry in by_name.values()):
-            raise KeyError("status")
-        return data
+        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, RecursionError):
         raise RunError(f"{path} is damaged") from None
+    if not _is_report(data):
+        raise RunError(f"{path} is damaged")
+    return data
 
 
-def write_atomically(path, text):
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+def _refuse(constant):
+    raise ValueError(constant)  # NaN and infinity, which we never write
+
+
+def _is_report(data):
+    return (
+        _has(data, _TOP, required=("profile", "fast_dev_run", "versions", "chapters"))
+        and all(isinstance(version, str | None) for version in data["versions"].values())
+        and all(_is_entry(entry) for entry in data["chapters"])
+    )
+
+
+def _is_entry(entry):
+    return (
+        _has(entry, _ENTRY, required=("name", "status"))
+        and entry["status"] in STATUSES
+        and 0 <= (entry.get("seconds") or 0) < math.inf
+        and all(_is_plain(value) for value in entry.get("records", {}).values())
+    )
+
+
+def _has(data, types, required):
+    return (
+        isinstance(data, dict)
+        and all(key in data for key in required)
+        and all(isinstance(data[key], kind) for key, kind in types.items() if key in data)
+    )
+
+
+def _is_plain(value):
+    if isinstance(value, int | float):
+        return abs(value) <= sys.float_info.max  # an integer can be beyond any float
+    return isinstance(value, str | None)
 
 
 def error_line(error):

@@ -6,6 +6,7 @@ or is gone – the kernel is killed and the process ends.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -15,9 +16,11 @@ import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from course_utils.files import write_whole
 from course_utils.results import RECORD_MIME
 
 INJECTED_TAG = "injected-parameters"  # papermill's name for the cell that it adds
+NOT_SAVED = "NotSaved"  # name of the error when the executed notebook could not be written
 COLOUR_CODES = re.compile(r"\x1b\[[0-9;]*m")
 _START_TIMEOUT = 180  # seconds; a busy machine starts kernels slowly
 _IOPUB_TIMEOUT = 60  # seconds; nbclient's 4 are too few when all cores train
@@ -59,15 +62,17 @@ def main():
     try:
         result = run_notebook(job, running, tell)
     except Exception as error:  # the parent must learn of any failure, whatever it is
-        result = {"error": _error(None, "", type(error).__name__, str(error)), "records": {}}
+        result = failure(type(error).__name__, str(error))
     tell(event="done", **result)
 
 
 def run_notebook(job, running, tell):
-    """Execute the notebook of a job, write the output; returns {"error": … or None, "records": …}.
+    """Execute the notebook of a job and write the output.
 
     running: a dict that holds the client under "client" while there is one.
-    tell: called with event="cell", done and total (code cells) as each code cell starts.
+    tell: called with event="cell", done and total (code cells) as each code cell starts, and
+    before the first one with event="kernel" and the kernel's pid.
+    Returns a dict: "error" (None or a dict), "records", "output_sha256" (of the written file).
     """
     import nbformat
     import papermill
@@ -83,6 +88,8 @@ def run_notebook(job, running, tell):
 
             def start(cell, cell_index=None, **kwargs):
                 papermill_start(cell, cell_index, **kwargs)
+                if "cell" not in running:
+                    tell(event="kernel", pid=kernel_pid(running))
                 running["cell"] = cell
                 if cell_index in numbers:
                     tell(event="cell", done=numbers[cell_index] - 1, total=len(numbers))
@@ -113,8 +120,8 @@ def run_notebook(job, running, tell):
             cwd=job.cwd,
             execution_timeout=job.timeout,
         )
-    except papermill.PapermillExecutionError as failure:
-        error = (failure.ename, failure.evalue, "\n".join(failure.traceback))
+    except papermill.PapermillExecutionError as raised:
+        error = (raised.ename, raised.evalue, "\n".join(raised.traceback))
     except CellTimeoutError:
         error = (
             "CellTimeoutError",
@@ -134,8 +141,31 @@ def run_notebook(job, running, tell):
             )
         error = _error(running["numbers"].get(id(cell)), cell.source, *error)
     nb.metadata.papermill["input_path"] = Path(job.notebook).name  # no path of this machine
-    publish(nb, Path(job.output))
-    return {"error": error, "records": records_of(nb)}
+    try:
+        digest = publish(nb, Path(job.output))
+    except OSError as unsaved:
+        return failure(NOT_SAVED, f"{job.output} could not be written: {unsaved.strerror}")
+    return {"error": error, "records": records_of(nb), "output_sha256": digest}
+
+
+def failure(name, message, traceback=""):
+    """The result of a chapter that left no executed notebook."""
+    error = _error(None, "", name, message, traceback)
+    return {"error": error, "records": {}, "output_sha256": None}
+
+
+def kernel_pid(running):
+    provisioner = getattr(getattr(running.get("client"), "km", None), "provisioner", None)
+    return getattr(getattr(provisioner, "process", None), "pid", None)
+
+
+def kill_kernel(pid):
+    """Kill a kernel with all that it started, if it is still there."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if hasattr(os, "killpg"):
+            os.killpg(pid, signal.SIGKILL)  # jupyter gives each kernel a group of its own
+        else:
+            os.kill(pid, signal.SIGTERM)  # which on Windows kills
 
 
 def code_cell_numbers(nb):
@@ -158,12 +188,13 @@ def records_of(nb):
 
 
 def publish(nb, path):
-    """Write a notebook so that under its name there is always a whole one."""
+    """Write a notebook whole; returns the SHA-256 of the file."""
     import nbformat
 
-    partial = path.with_name(f".{path.stem}.partial.ipynb")
-    nbformat.write(nb, partial)
-    os.replace(partial, path)
+    text = nbformat.writes(nb)
+    content = (text if text.endswith("\n") else text + "\n").encode()
+    write_whole(path, content)
+    return hashlib.sha256(content).hexdigest()
 
 
 def _error(cell, source, name, message, traceback=""):
@@ -181,14 +212,9 @@ def _error(cell, source, name, message, traceback=""):
 def _stop_with_parent(running):
     # raw, for a thread that waits in sys.stdin's buffer would break the interpreter's exit
     os.read(0, 1)  # returns when the parent closes the pipe
-    provisioner = getattr(getattr(running.get("client"), "km", None), "provisioner", None)
-    process = getattr(provisioner, "process", None)
-    if process is not None:
-        with contextlib.suppress(ProcessLookupError):  # it may be gone by itself
-            if hasattr(os, "killpg"):
-                os.killpg(process.pid, signal.SIGKILL)  # jupyter gives each kernel its own group
-            else:
-                process.kill()
+    pid = kernel_pid(running)
+    if pid is not None:
+        kill_kernel(pid)
     os._exit(1)
 
 

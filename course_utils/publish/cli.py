@@ -26,6 +26,12 @@ RUN_EXAMPLES = """\
 A chapter is named by number (3, 03), topic (lenet), name (03_lenet) or file. A parameter is given
 to every chosen chapter whose `parameters` cell has it; it is an error when none has.
 
+A run begins anew and replaces what is in its folder, chapter by chapter. With --resume it keeps a
+chapter that passed there, as long as its notebook, its parameters, its data, the installed
+packages and course_utils are what they were and its executed notebook is whole; it says for each
+chapter "kept" or why it runs. That holds after anything: Ctrl-C, a kill, a full disk, a power cut.
+Only one run at a time may use a folder.
+
 examples:
   course run 01 02 --jobs 2
   course run lenet --param num_epochs=3 --param lr=0.9
@@ -125,7 +131,7 @@ def _parser():
     run.add_argument("--jobs", type=_positive_int, metavar="N", help="chapters at a time")
     run.add_argument("--out", metavar="DIR", help="default: build/run/PROFILE")
     run.add_argument("--keep-going", action="store_true", help="a failure does not stop the rest")
-    run.add_argument("--resume", action="store_true", help="skip what passed and has not changed")
+    run.add_argument("--resume", action="store_true", help="keep what passed and has not changed")
     run.add_argument(
         "--timeout",
         type=_positive_number,

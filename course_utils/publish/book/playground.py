@@ -6,6 +6,7 @@ The page exists exactly when a chapter's outputs hold LeNet-5's weights (`share_
 import json
 import math
 from html import escape
+from importlib.resources import files
 from string import Template
 
 from course_utils.errors import BookError, WeightsError
@@ -13,7 +14,7 @@ from course_utils.publish.book.chapters import raw_html
 from course_utils.weights import WEIGHTS_MIME, dequantise, misfit, packed_bytes
 
 NAME = "playground"
-ASSETS = ("lenet.js", "digit.js", "playground.js", "playground.css")
+SCRIPTS = ("lenet.js", "digit.js", "field.js", "maps.js", "playground.js")
 LINK = "Draw a digit, and let this network answer"
 # what lenet.js computes with
 SHAPES = {
@@ -39,25 +40,29 @@ def add_playground(chapters, notebooks, source, assets):
     folder of the page's parts.
     Raises BookError if the weights are damaged or not LeNet-5's.
     """
-    shared = [(chapter, _take(notebooks[chapter.name])) for chapter in chapters]
-    found = [(chapter, given) for chapter, given in shared if given is not None]
+    taken = [(chapter, _take(notebooks[chapter.name])) for chapter in chapters]
+    found = [(chapter, given) for chapter, given in taken if given is not None]
     if not found:
         return False
     chapter, given = found[-1]
     _check(given, chapter)
     text = Template((assets / f"{NAME}.md").read_text(encoding="utf-8"))
+    loaded = ("lenet-weights.js", "explorers.js", *SCRIPTS)
     page = text.substitute(
         note=_note(given),
         facts=_facts(given),
         chapter=chapter.name,
         title=chapter.title,
+        scripts="\n".join(f'<script defer src="_static/{name}"></script>' for name in loaded),
         lines=len((assets / "lenet.js").read_text(encoding="utf-8").splitlines()),
     )
     (source / f"{NAME}.md").write_text(page, encoding="utf-8")
     static = source / "_static"
     static.mkdir(exist_ok=True)
-    for name in ASSETS:
+    for name in (*SCRIPTS, "playground.css"):
         (static / name).write_bytes((assets / name).read_bytes())
+    shared = files("course_utils.explorers") / "shared.js"
+    (static / "explorers.js").write_bytes(shared.read_bytes())
     script = f"const LENET_WEIGHTS = {json.dumps(given, separators=(',', ':'))};\n"
     (static / "lenet-weights.js").write_text(script, encoding="utf-8")
     return True

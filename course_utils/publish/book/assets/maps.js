@@ -1,0 +1,294 @@
+"use strict";
+// All maps of LeNet-5, layer by layer, and one of them enlarged with what made it.
+
+const LENET_LAYERS = [
+  // field: side of what one number sees of the input, in pixels; step: from one number to the next
+  { key: "C1", from: "image", name: "conv1", kind: "conv", count: 6, field: 5, step: 1, shown: 80,
+    text: "6 maps of 28 × 28. Each slides its own 5 × 5 filter over the input" },
+  { key: "S2", from: "C1", kind: "pool", of: "largest", count: 6, field: 6, step: 2, shown: 64,
+    text: "The same maps at 14 × 14: the largest of every 2 × 2 numbers" },
+  { key: "C3", from: "S2", name: "conv2", kind: "conv", count: 16, field: 14, step: 2, shown: 80,
+    text: "16 maps of 10 × 10. Each adds up six filters, one for each map of S2" },
+  { key: "S4", from: "C3", kind: "pool", of: "mean", count: 16, field: 16, step: 4, shown: 38,
+    text: "The same maps at 5 × 5: the mean of every 2 × 2 numbers" },
+  { key: "C5", from: "S4", name: "conv3", kind: "conv", count: 120, field: 32, step: 0, shown: 24,
+    text: "120 maps of one number each: a filter of 5 × 5 now sees all that is left" },
+  { key: "F6", from: "C5", name: "fc1", kind: "linear", count: 84, shown: 24,
+    text: "84 numbers. Each weighs all 120" },
+  { key: "logits", title: "Output", from: "F6", name: "fc2", kind: "linear", count: 10, shown: 24,
+    text: "10 numbers, one for each digit. Softmax makes probabilities of them" },
+];
+
+// --- pictures of numbers --------------------------------------------------------------------------
+
+// Colours at equal distances, as in the chapters: matplotlib's gray, viridis and RdBu_r.
+const COLOURS = Object.fromEntries(
+  Object.entries({
+    grey: "000000 ffffff",
+    map: "440154 472d7b 3b528b 2c728e 21918c 28ae80 5ec962 addc30 fde725",
+    signed: "053061 2166ac 4393c3 92c5de d1e5f0 f7f7f7 fddbc7 f4a582 d6604d b2182b 67001f",
+  }).map(([name, stops]) => [name, stops.split(" ").map((stop) => [0, 2, 4].map(
+    (at) => parseInt(stop.slice(at, at + 2), 16)))]),
+);
+
+function colourAt(stops, t) {
+  const place = Math.min(1, Math.max(0, t)) * (stops.length - 1);
+  const low = Math.min(stops.length - 2, Math.floor(place));
+  return stops[low].map((c, n) => c + (stops[low + 1][n] - c) * (place - low));
+}
+
+// One pixel for each number: `low` has the first of the colours, `high` the last.
+function paintNumbers(canvas, data, stops, low, high) {
+  const context = canvas.getContext("2d");
+  const pixels = context.createImageData(canvas.width, canvas.height);
+  data.forEach((value, n) => {
+    pixels.data.set([...colourAt(stops, (value - low) / (high - low || 1)), 255], 4 * n);
+  });
+  context.putImageData(pixels, 0, 0);
+}
+
+const biggest = (data) => data.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+
+const paintSigned = (canvas, data) =>
+  paintNumbers(canvas, data, COLOURS.signed, -biggest(data), biggest(data));
+
+const paintInput = (canvas, image, { mean, std }) =>
+  paintNumbers(canvas, image.data, COLOURS.grey, -mean / std, (1 - mean) / std);
+
+const numbersOf = (x, c) => x.data.subarray(c * x.side ** 2, (c + 1) * x.side ** 2);
+
+// All maps of a layer have one scale. Only the outputs did not go through ReLU.
+function paintMap(canvas, layer, x, c) {
+  const [stops, low] = layer.key === "logits" ? [COLOURS.signed, -1] : [COLOURS.map, 0];
+  paintNumbers(canvas, numbersOf(x, c), stops, low * biggest(x.data), biggest(x.data));
+}
+
+// --- layers ---------------------------------------------------------------------------------------
+
+// Puts all layers into `parent`; returns show(result, busy), which brings them up to date.
+// settings: mean and std of the input. busy: more will come at once, so nothing is read out.
+function featureMaps(parent, weights, settings) {
+  const { h, clamp, onKeys, show: text } = window.courseExplorers;
+  const number = (value) => text(value, 2);
+  const layerOf = Object.fromEntries(LENET_LAYERS.map((layer) => [layer.key, layer]));
+  const painters = []; // each brings one thing up to date
+  let detailPainters = [];
+  let result = null, busy = false, chosen = null;
+
+  function nameOf(layer, map) {
+    if (layer.key === "logits") return `Output for the digit ${map}`;
+    return `${layer.key}, ${layer.kind === "linear" ? "number" : "map"} ${map + 1}`;
+  }
+
+  const picture = (side, width, label, height = side) =>
+    h("canvas", { width: side, height, style: `width:${width}px`, role: "img", "aria-label": label });
+
+  function addLayer(layer) {
+    const title = layer.title ?? layer.key, side = result[layer.key].side;
+    const scale = h("span", { class: "range" });
+    const group = h("div", { class: "maps", role: "group", "aria-label": title });
+    parent.append(h("section", { class: "layer" }, h("h2", {}, title), h("p", {}, layer.text, " ", scale), group));
+    const buttons = Array.from({ length: layer.count }, (_, map) => {
+      const canvas = h("canvas", { width: side, height: side, style: `width:${layer.shown}px` });
+      const button = h("button", {
+        type: "button", tabindex: map ? -1 : 0, "aria-expanded": "false", "aria-label": nameOf(layer, map),
+        onclick: () => choose(layer, map, button),
+      }, canvas, layer.key === "logits" ? map : null);
+      painters.push(() => paintMap(canvas, layer, result[layer.key], map));
+      return button;
+    });
+    group.append(...buttons);
+    painters.push(() => {
+      const top = biggest(result[layer.key].data), low = layer.key === "logits" ? -top : 0;
+      scale.textContent = `(colours: ${number(low)} to ${number(top)}).`;
+    });
+    walkWithArrows(group, buttons);
+  }
+
+  // One stop of the Tab key for each layer; arrows walk from map to map.
+  function walkWithArrows(group, buttons) {
+    const at = () => buttons.indexOf(document.activeElement);
+    const inRow = () => buttons.filter((b) => b.offsetTop === buttons[0].offsetTop).length;
+    const go = (place) => {
+      const next = buttons[place];
+      if (!next) return;
+      for (const button of buttons) button.tabIndex = button === next ? 0 : -1;
+      next.focus();
+    };
+    onKeys(group, {
+      ArrowRight: () => go(at() + 1), ArrowLeft: () => go(at() - 1),
+      ArrowDown: () => go(at() + inRow()), ArrowUp: () => go(at() - inRow()),
+      Home: () => go(0), End: () => go(buttons.length - 1),
+    });
+  }
+
+  // --- one map, enlarged --------------------------------------------------------------------------
+
+  const detail = h("div", { class: "detail", role: "region", "aria-label": "One map" });
+  onKeys(detail, { Escape: () => close() });
+
+  function close() {
+    const { button } = chosen;
+    choose(chosen.layer, chosen.map, button);
+    button.focus();
+  }
+
+  // A second time closes it again.
+  function choose(layer, map, button) {
+    const again = chosen?.button === button;
+    chosen?.button.setAttribute("aria-expanded", "false");
+    for (const other of button.parentNode.children) other.tabIndex = other === button ? 0 : -1;
+    detailPainters = [];
+    detail.remove();
+    chosen = again ? null : { layer, map, button };
+    if (again) return;
+    button.setAttribute("aria-expanded", "true");
+    const parts = { conv: describeConv, pool: enlarge, linear: describeLinear }[layer.kind](layer, map);
+    detail.replaceChildren(
+      h("div", { class: "head" }, h("h3", {}, nameOf(layer, map)),
+        h("button", { type: "button", onclick: close }, "Close")),
+      h("div", { class: "parts" }, parts));
+    button.closest(".layer").append(detail);
+    for (const repaint of detailPainters) repaint();
+  }
+
+  const figure = (caption, ...pictures) =>
+    h("figure", {}, h("div", { class: "pictures" }, pictures), h("figcaption", {}, caption));
+
+  // A line that says what changes; it is read out once the pen is lifted.
+  function spoken() {
+    const line = h("p", { class: "said", role: "status" });
+    const say = (words) => {
+      line.setAttribute("aria-busy", busy);
+      line.textContent = words;
+    };
+    return [line, say];
+  }
+
+  // A picture blown up, with a frame around a part of it; `paint` fills its small copy.
+  function framed(label, paint) {
+    const large = picture(256, 128, label), small = h("canvas");
+    const frame = (side, row, column, size) => {
+      small.width = small.height = side;
+      paint(small);
+      const context = large.getContext("2d"), unit = large.width / side, line = 6;
+      context.imageSmoothingEnabled = false;
+      context.drawImage(small, 0, 0, large.width, large.height);
+      Object.assign(context, { strokeStyle: "#ff9e3d", lineWidth: line });
+      const length = size * unit - line;
+      context.strokeRect(column * unit + line / 2, row * unit + line / 2, length, length);
+    };
+    return [large, frame];
+  }
+
+  // The map, large, with a reading cursor; beside it what the number there sees.
+  function enlarge(layer, map) {
+    const { side } = result[layer.key], pool = layer.kind === "pool";
+    const [seen, frameSeen] = framed("The pixels that it sees", (canvas) =>
+      paintInput(canvas, result.image, settings));
+    const [source, frameSource] = framed(`The same map of ${layer.from}`, (canvas) =>
+      paintMap(canvas, layerOf[layer.from], result[layer.from], map));
+    const large = picture(side, side > 1 ? 196 : 64, "The number");
+    const marker = h("span", { class: "marker" });
+    const [line, say] = spoken();
+    let at = null; // [row, column]; at first the place of the largest number
+
+    function repaint() {
+      const x = result[layer.key], numbers = numbersOf(x, map);
+      const top = numbers.indexOf(Math.max(...numbers));
+      at ??= [Math.floor(top / side), top % side];
+      const [row, column] = at, value = numbers[row * side + column];
+      paintMap(large, layer, x, map);
+      frameSeen(32, row * layer.step, column * layer.step, layer.field);
+      if (pool) frameSource(2 * side, 2 * row, 2 * column, 2);
+      const place = (n) => `${(100 * n) / side}%`;
+      Object.assign(marker.style, { left: place(column), top: place(row), width: place(1), height: place(1) });
+      const cut = !pool && value === 0 ? " (the sum was not positive: ReLU)" : "";
+      say(`${side > 1 ? `Row ${row + 1}, column ${column + 1}` : "Now"}: ${number(value)}${cut}`);
+    }
+
+    function read(place) {
+      at = place.map((n) => clamp(Math.floor(n), 0, side - 1));
+      repaint();
+    }
+
+    if (side > 1) {
+      const point = (event) => {
+        const { left, top, width, height } = large.getBoundingClientRect();
+        read([((event.clientY - top) / height) * side, ((event.clientX - left) / width) * side]);
+      };
+      const step = (down, right) => () => read([at[0] + down, at[1] + right]);
+      large.addEventListener("pointermove", point);
+      large.addEventListener("pointerdown", point);
+      large.tabIndex = 0;
+      large.setAttribute("role", "application");
+      large.setAttribute("aria-label", "The map, enlarged: arrow keys read its numbers");
+      onKeys(large, {
+        ArrowLeft: step(0, -1), ArrowRight: step(0, 1), ArrowUp: step(-1, 0), ArrowDown: step(1, 0),
+      });
+    } else {
+      marker.hidden = true;
+    }
+    detailPainters.push(repaint);
+    const caption = side > 1 ? "Point at a number, or walk with the arrow keys." : "The map is one number.";
+    return [
+      h("div", {}, figure(caption, h("div", { class: "large" }, large, marker)), line),
+      pool ? figure(`The ${layer.of} of four numbers of ${layer.from}`, source) : null,
+      figure(`It sees ${layer.field} × ${layer.field} pixels of the input`, seen),
+    ];
+  }
+
+  function filterOf(layer, map) {
+    const all = weights[`${layer.name}.weight`], bias = weights[`${layer.name}.bias`];
+    const each = all.length / bias.length;
+    return { filter: all.subarray(map * each, (map + 1) * each), bias: bias[map] };
+  }
+
+  function describeConv(layer, map) {
+    const { filter, bias } = filterOf(layer, map), limit = biggest(filter);
+    const channels = filter.length / 25, alone = channels === 1;
+    const pairs = Array.from({ length: channels }, (_, c) => {
+      const from = alone ? "the input" : nameOf(layerOf[layer.from], c), width = alone ? 110 : 44;
+      const filterPicture = picture(5, width, `Filter for ${from}`);
+      const part = filter.subarray(25 * c, 25 * (c + 1));
+      paintNumbers(filterPicture, part, COLOURS.signed, -limit, limit);
+      if (alone) return filterPicture;
+      const before = picture(result[layer.from].side, width, from);
+      detailPainters.push(() => paintMap(before, layerOf[layer.from], result[layer.from], c));
+      return h("span", { class: "pair" }, before, filterPicture);
+    });
+    const under = `each under the map of ${layer.from} that it slides over`;
+    const caption = `${alone ? "Its filter" : `Its ${channels} filters, ${under}`}: from `
+      + `${number(-limit)} (blue) to ${number(limit)} (red). Then the bias, ${number(bias)}, is added, `
+      + "and what is below zero becomes zero.";
+    const filters = figure(caption, pairs);
+    filters.classList.toggle("wide", !alone);
+    return [...enlarge(layer, map), filters];
+  }
+
+  function describeLinear(layer, map) {
+    const { filter, bias } = filterOf(layer, map), rows = filter.length / 12;
+    const own = picture(12, 168, `Its ${filter.length} weights`, rows);
+    const now = picture(12, 168, "Each weight times its number", rows);
+    const [line, say] = spoken();
+    paintSigned(own, filter);
+    detailPainters.push(() => {
+      const products = filter.map((weight, n) => weight * result[layer.from].data[n]);
+      const sum = products.reduce((a, b) => a + b, 0), total = sum + bias;
+      const cut = layer.key === "F6" && total < 0 ? ", which ReLU makes 0" : "";
+      const added = `${bias < 0 ? "−" : "+"} ${number(Math.abs(bias))}`;
+      paintSigned(now, products);
+      say(`${number(sum)} (all products) ${added} (bias) = ${number(total)}${cut}`);
+    });
+    return [
+      figure(`Its weights for the ${filter.length} numbers of ${layer.from}: blue below zero, red above`, own),
+      h("div", {}, figure("Each weight times its number now: what speaks for (red) and against (blue)", now), line),
+    ];
+  }
+
+  return function show(newResult, isBusy) {
+    [result, busy] = [newResult, isBusy];
+    if (!painters.length) LENET_LAYERS.forEach(addLayer);
+    for (const repaint of [...painters, ...detailPainters]) repaint();
+  };
+}

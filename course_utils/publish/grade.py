@@ -2,11 +2,14 @@
 
 Each notebook is judged in a process of its own, in an empty folder, with limits on time and memory
 and without this process's environment variables. These limits stop accidents; they are no wall
-against an attack: students' code runs as you, and may read what you may read. For code that you
-do not trust use a container or another account.
+against an attack. Students' code runs as you: it may read and change your files, read of other
+processes what the system shows you (on Linux also their environment variables), use the network,
+fill the disk, leave processes behind, and, since it shares its process with the checks, forge its
+own grade. For code that you do not trust use a container or another account.
 """
 
 import csv
+import hashlib
 import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,11 +18,13 @@ from html import escape
 from pathlib import Path
 
 from course_utils.errors import RunError
+from course_utils.files import write_whole
 from course_utils.publish.batch import prepare_folder
 from course_utils.publish.display import make_console
-from course_utils.publish.grade_process import STATUSES, Grade, Graders
+from course_utils.publish.grade_process import LARGEST, STATUSES, Grade, Graders
+from course_utils.publish.plain import plain
 from course_utils.publish.pool import cpu_count
-from course_utils.publish.render import html_page, plain
+from course_utils.publish.render import html_page
 
 _EXERCISE = re.compile(rb"\bex(\d\d)_\d+_\w")
 
@@ -42,8 +47,9 @@ class Student:
 
     @property
     def line(self):
+        """One line for the terminal, whatever line ends a name or a message may have."""
         notes = f" ({'; '.join(self.notes)})" if self.notes else ""
-        return f"{self.name}: {self.passed} of {len(self.grades)}{notes}"
+        return " ".join(f"{self.name}: {self.passed} of {len(self.grades)}{notes}".split())
 
 
 def grade_folder(folder, *, seconds=20, memory=2048, out=None, jobs=None):
@@ -63,8 +69,7 @@ def grade_folder(folder, *, seconds=20, memory=2048, out=None, jobs=None):
     try:
         for student in pool.map(lambda student: grade(student, ids, graders), students):
             done.append(student)
-            page = pages / f"{student.name}.html"
-            page.write_text(feedback(student), encoding="utf-8")
+            write_whole(pages / page_name(student.name), feedback(student))
             console.print(student.line, markup=False, highlight=False, soft_wrap=True)
     finally:  # also after Ctrl-C: what is done is written, what runs is stopped
         pool.shutdown(wait=False, cancel_futures=True)
@@ -72,6 +77,13 @@ def grade_folder(folder, *, seconds=20, memory=2048, out=None, jobs=None):
         write_table(out / "grades.csv", done, ids)
     console.print(str(out / "grades.csv"), markup=False, highlight=False, soft_wrap=True)
     return 0
+
+
+def page_name(student):
+    """File name of a student's page; a long name is cut, and ends in what tells it apart."""
+    if len(student.encode()) > 120:
+        student = f"{student[:30]}-{hashlib.sha256(student.encode()).hexdigest()[:12]}"
+    return f"{student}.html"
 
 
 def find_students(folder):
@@ -82,7 +94,7 @@ def find_students(folder):
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
-        name = plain(path.name if path.is_dir() else path.stem)
+        name = plain(path.name if path.is_dir() else path.stem) or "unnamed"
         student = students.setdefault(name, Student(name))
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         files = [
@@ -105,7 +117,7 @@ def exercises_in(students):
     for student in students:
         for file in student.files:
             with suppress(OSError):
-                if file.is_file():
+                if file.is_file() and file.stat().st_size <= LARGEST:
                     mentioned |= set(_EXERCISE.findall(file.read_bytes()))
     chapters = [chapter for chapter in CHAPTERS if chapter.encode() in mentioned]
     if not chapters:
@@ -144,8 +156,11 @@ def write_table(path, students, ids):
 
 
 def _no_formula(text):
-    """Spreadsheets run cells that begin with one of these; an apostrophe makes them text."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    """Spreadsheets run cells that begin with one of these; an apostrophe makes them text.
+
+    Where a semicolon parts cells, as in much of Europe, what follows one begins a cell, too.
+    """
+    return re.sub(r"(^|[;\t\n]\s*)(?=[=+\-@\t\n＝＋－＠])", r"\1'", text)
 
 
 def feedback(student):

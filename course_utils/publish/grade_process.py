@@ -12,10 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from course_utils.errors import RunError
+from course_utils.publish.plain import plain
 from course_utils.publish.pool import python_path
-from course_utils.publish.render import plain
 
 STATUSES = ("passed", "failed", "error", "not attempted")
+LARGEST = 50_000_000  # bytes of a notebook
+_LINE = 1_000_000  # characters that a process may say at a time
 _START = 180  # seconds; on a busy machine torch loads slowly
 _KEPT = ("PATH", "LANG", "LC_ALL", "COURSE_DATA", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
@@ -62,7 +64,7 @@ class Graders:
     def _attempt(self, notebook, ids, folder):
         """(problem, {id: Grade} of the first of `ids`, why it ended over the next one or "")."""
         job = {"notebook": str(notebook.resolve()), "ids": ids}
-        job |= {"memory": self.memory, "seconds": self.seconds}
+        job |= {"memory": self.memory, "seconds": self.seconds, "largest": LARGEST}
         got = {}
         with tempfile.TemporaryFile() as errors:
             process, lines = self._start(job, folder, errors)
@@ -140,7 +142,7 @@ def _environment(folder):
 def _listen(stream, lines):
     """Put what a process says into a queue; None at its end, or when it talks nonsense."""
     with suppress(ValueError, TypeError, KeyError):
-        for line in stream:
+        for line in iter(lambda: stream.readline(_LINE), ""):  # an answer may find the channel
             event = json.loads(line)
             if "problem" not in event:
                 event = Grade(*(plain(event[key]) for key in ("status", "note", "text")))

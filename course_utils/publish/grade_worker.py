@@ -1,10 +1,11 @@
 """Judge the exercises of one returned notebook: what `course grade` starts for each.
 
-Reads a job as one line of JSON on standard input: notebook (a path), ids, memory (MB) and seconds
-(an exercise). Writes lines of JSON on standard output: first {"problem": null}, or what is wrong
-with the whole notebook, then for each exercise {"id", "status", "note", "text"}. When standard
-input closes, it ends. The parent holds the clock, and starts another one for what is left if this
-one dies, or ends early because an exercise left little memory to the next.
+Reads a job as one line of JSON on standard input: notebook (a path), largest (bytes that it may
+have), ids, memory (MB) and seconds (an exercise). Writes lines of JSON on standard output: first
+{"problem": null}, or what is wrong with the whole notebook, then for each exercise {"id",
+"status", "note", "text"}. When standard input closes, it ends. The parent holds the clock, and
+starts another one for what is left if this one dies, or ends early because an exercise left little
+memory to the next.
 """
 
 import ast
@@ -20,7 +21,6 @@ from course_utils.publish.needed import needed, statements
 from course_utils.publish.notebooks import code_cells, read_notebook
 
 FILE = "<code cell {}>"
-LARGEST = 50_000_000  # bytes of a notebook
 _FILE_SIZE = 100_000_000  # bytes that answers may write to a file
 _TEXT = 20_000  # characters of feedback on an exercise
 
@@ -34,7 +34,7 @@ def main():
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, args=(os.dup(0),), daemon=True).start()
     try:
-        cells = code_cells(_small(Path(job["notebook"])))
+        cells = code_cells(_small(Path(job["notebook"]), job["largest"]))
     except RunError as error:
         tell(problem=str(error))
         return
@@ -57,11 +57,11 @@ def main():
             break
 
 
-def _small(path):
+def _small(path, largest):
     if not path.is_file():  # a named pipe would be read for ever
         raise RunError(f"{path.name} is not a notebook (not even a file)")
-    if path.stat().st_size > LARGEST:
-        raise RunError(f"{path.name} is larger than {LARGEST // 10**6} MB")
+    if path.stat().st_size > largest:
+        raise RunError(f"{path.name} is larger than {largest // 10**6} MB")
     return read_notebook(path)
 
 

@@ -1,15 +1,11 @@
 """A report as a page for people (HTML) and as a file for CI (JUnit XML)."""
 
-import re
 from html import escape
 from xml.etree import ElementTree
 
 from course_utils.files import write_whole
+from course_utils.publish.plain import plain
 from course_utils.publish.report import COLUMNS, error_line, minutes, notes, rows
-from course_utils.publish.worker import COLOUR_CODES
-
-# what XML 1.0 cannot hold: control characters and lone surrogates
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #d0d7de; --dim: #57606a; --good: #1a7f37; --bad: #cf222e;
@@ -133,8 +129,3 @@ def junit_text(data):
 
 def _details(error):
     return plain(error["traceback"] or error["message"])
-
-
-def plain(text):
-    """Text without colours and without what neither XML nor UTF-8 can hold."""
-    return _NOT_XML.sub("", COLOUR_CODES.sub("", text))

@@ -9,6 +9,7 @@ from types import NoneType
 
 from course_utils.errors import RunError
 from course_utils.files import write_whole
+from course_utils.publish.plain import plain
 from course_utils.settings import fast_dev_run
 
 REPORT_NAME = "report.json"
@@ -191,8 +192,9 @@ def _is_plain(value):
 def error_line(error):
     """ "code cell 7, `train(net)`: ValueError: lr is negative", one line."""
     place = f"code cell {error['cell']}, `{error['code']}`: " if error["cell"] else ""
-    message = (error["message"].splitlines() or [""])[0]
-    return f"{place}{error['name']}: {message}".removesuffix(": ")
+    message = (plain(error["message"]).splitlines() or [""])[0]
+    line = plain(f"{place}{error['name']}: {message}")
+    return " ".join(line.split("\n")).removesuffix(": ")
 
 
 def minutes(seconds):
@@ -223,7 +225,7 @@ def rows(entries):
             entry["name"],
             entry["status"] + (" (earlier)" if entry["resumed"] else ""),
             minutes(entry["seconds"]),
-            str(records.get("source", "–")),
+            plain(str(records.get("source", "–"))),
             "–" if accuracy(entry) is None else f"{accuracy(entry):.3f}",
             band_text(entry),
             entry["verdict"],

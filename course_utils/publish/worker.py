@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import signal
 import sys
 import threading
@@ -17,11 +16,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from course_utils.files import write_whole
+from course_utils.publish.plain import COLOUR_CODES
 from course_utils.results import RECORD_MIME
 
 INJECTED_TAG = "injected-parameters"  # papermill's name for the cell that it adds
 NOT_SAVED = "NotSaved"  # name of the error when the executed notebook could not be written
-COLOUR_CODES = re.compile(r"\x1b\[[0-9;]*m")
 _START_TIMEOUT = 180  # seconds; a busy machine starts kernels slowly
 _IOPUB_TIMEOUT = 60  # seconds; nbclient's 4 are too few when all cores train
 

@@ -6,9 +6,12 @@ nothing, so that the same code trains alone or together.
 """
 
 import atexit
+import contextlib
 import os
 
 import torch
+
+from course_utils.errors import TrainingError
 
 LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what the launcher sets
 
@@ -103,3 +106,54 @@ def barrier():
 
         join()
         distributed.barrier()
+
+
+@contextlib.contextmanager
+def shared(loader):
+    """While this lasts, `loader` gives each process its share of every batch; alone: all of it.
+
+    loader: a TensorLoader, or None (nothing to share). All processes take rank 0's order.
+    Raises TrainingError for another loader, or if a batch would be empty for a process.
+    """
+    rank, size = world()
+    if size == 1 or loader is None:
+        yield
+        return
+    if not hasattr(loader, "shard"):
+        raise TrainingError(
+            f"{size} processes can share a TensorLoader (load_data_…), "
+            f"not a {type(loader).__name__}"
+        )
+    smallest = loader.num_examples % loader.batch_size or loader.batch_size
+    if smallest < size:
+        raise TrainingError(
+            f"the smallest batch has {smallest} examples for {size} processes: "
+            "take another batch_size or number of examples"
+        )
+    loader.generator.set_state(same_everywhere(loader.generator.get_state()))
+    loader.shard = rank, size
+    try:
+        yield
+    finally:
+        loader.shard = 0, 1
+
+
+def is_shared(loader):
+    """True while `loader` gives each process only its share."""
+    return getattr(loader, "shard", (0, 1))[1] > 1
+
+
+def batch_share(loader, y):
+    """What a sum over this process's examples is divided by for its part of the batch's mean.
+
+    y: this process's labels (n,). Alone that is n. Of `size` processes it is the whole batch's
+    number over `size`, because the gradients are averaged over the processes afterwards.
+    """
+    return loader.whole / loader.shard[1] if is_shared(loader) else len(y)
+
+
+def averaging(net, wanted):
+    """Context for a backward pass: are the gradients averaged over all processes after it?"""
+    if wanted or not hasattr(net, "no_sync"):
+        return contextlib.nullcontext()
+    return net.no_sync()

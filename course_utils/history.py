@@ -16,7 +16,8 @@ class History:
     step_loss: one value per step, in order.
     seconds: training time of each epoch, loading of the data included, evaluation not.
     examples: training examples seen in each epoch.
-    source: the data's name. device: where it ran. interrupted: stopped by hand before the end.
+    source: the data's name. device: where it ran. precision: in which numbers.
+    interrupted: stopped by hand before the end.
     """
 
     loss: list = field(default_factory=list)
@@ -27,12 +28,31 @@ class History:
     examples: list = field(default_factory=list)
     source: str = ""
     device: str = "cpu"
+    precision: str = "float32"
     interrupted: bool = False
 
     @property
     def examples_per_sec(self):
         """Training examples per second over the whole run; 0 before the first epoch's end."""
         return sum(self.examples) / sum(self.seconds) if self.seconds else 0.0
+
+    def add_epoch(self, sums):
+        """Add what an epoch's `Tally` gives as its state."""
+        examples = int(sums["counts"].sum())
+        self.seconds.append(sums["seconds"])
+        self.examples.append(examples)
+        self.loss.append(float(sums["loss_sum"]) / examples)
+        self.train_acc.append(int(sums["correct"]) / examples)
+        self.step_loss += sums["losses"].tolist()
+
+    def state_dict(self):
+        """All of it as plain values, for a checkpoint."""
+        return asdict(self)
+
+    def load_state_dict(self, state):
+        """Go on from what `state_dict` gave."""
+        for name, value in state.items():
+            setattr(self, name, value)
 
     def plot(self, title=None):
         """Draw the loss of every step and the accuracies of every epoch; returns the figure."""

@@ -1,16 +1,18 @@
 """`Runner`: the step-wise trainer of the digits lab, on the same loop as `train_ch6`."""
 
 import math
-import pickle
 
 import torch
 from torch import nn
 
+from course_utils.checkpoint import Checkpoint, mismatch, read_tensors, write_tensors
 from course_utils.errors import TrainingError
-from course_utils.files import writing_whole
 from course_utils.plotting import Animator
 from course_utils.settings import fast_dev_run, progress_mode
-from course_utils.training import Tally, count_correct, in_mode, training_steps, try_gpu
+from course_utils.tally import Tally
+from course_utils.training import count_correct, in_mode, training_steps, try_gpu
+
+RECORD = "step_losses", "epoch_losses", "dev_scores", "best_score", "best_loss", "best_step"
 
 
 def accuracy(y_hat, y):
@@ -53,6 +55,8 @@ class Runner:
         eval_every=15,
         log_every=15,
         save_path=None,
+        checkpoint=None,
+        checkpoint_every=200,
         seed=None,
         progress=None,
     ):
@@ -62,9 +66,12 @@ class Runner:
         eval_every: steps between evaluations; the last step is always evaluated.
         log_every: steps between printed lines, besides those at evaluations; 0: print nothing.
         save_path: file for the weights with the best dev score so far.
+        checkpoint: file that keeps the state; if it is there, training goes on from it.
+        checkpoint_every: steps between two saves, besides that after each epoch.
         seed: of dropout. progress: "live", "bar", "none" or "off"; None: by place.
         A keyboard interrupt ends the training and keeps the record. In a fast dev run one epoch.
-        Raises TrainingError for a wrong argument or a loss that is not finite.
+        Raises TrainingError for a wrong argument, a checkpoint of something else, or a loss that
+        is not finite.
         """
         if num_epochs < 1 or eval_every < 1 or log_every < 0:
             raise TrainingError(
@@ -75,19 +82,28 @@ class Runner:
             torch.manual_seed(seed)
         num_epochs = 1 if fast_dev_run() else num_epochs
         planned = num_epochs * len(train_iter)
-        stop = len(self.step_losses) + (planned if num_steps is None else min(num_steps, planned))
+        start = len(self.step_losses)
+        stop = start + (planned if num_steps is None else min(num_steps, planned))
+        seen = Tally(self.device)
+        about = {"steps": (start, stop), "batches": len(train_iter), "seed": seed}
+        about |= {"lr": [group["lr"] for group in self.optimizer.param_groups]}
+        parts = {"net": self.net, "optimizer": self.optimizer, "record": self, "epoch so far": seen}
+        keeper = Checkpoint(checkpoint, checkpoint_every, about, parts, train_iter)
+        if keeper.resume(self.device) and log_every:
+            print(f"resumed from {checkpoint} after step {len(self.step_losses)}")
         show = _Display(stop - len(self.step_losses), log_every, progress or progress_mode())
         self.interrupted = False
         try:
             while len(self.step_losses) < stop:
-                self._epoch(train_iter, dev_iter, stop, eval_every, save_path, show)
+                self._epoch(train_iter, dev_iter, stop, eval_every, save_path, show, seen, keeper)
+                seen.reset()
+                keeper.save()
         except KeyboardInterrupt:
             self.interrupted = True
             print(f"stopped by hand after step {len(self.step_losses)}")
         show.close()
 
-    def _epoch(self, train_iter, dev_iter, stop, eval_every, save_path, show):
-        seen = Tally(self.device)
+    def _epoch(self, train_iter, dev_iter, stop, eval_every, save_path, show, seen, keeper):
         steps = training_steps(self.net, train_iter, self.optimizer, self.loss, self.device)
         for result in steps:
             seen.add(result)
@@ -105,8 +121,19 @@ class Runner:
             show.step(step, self.step_losses[-1], judged)
             if step == stop:
                 break
+            if len(seen.losses) < len(train_iter):  # else saved with the epoch
+                keeper.after_step(step)
         steps.close()  # after a break: puts the net back in its mode now
         self.epoch_losses.append(seen.means()[0])
+
+    def state_dict(self):
+        """What was recorded, as plain values, for a checkpoint."""
+        return {name: getattr(self, name) for name in RECORD}
+
+    def load_state_dict(self, state):
+        """Go on from what `state_dict` gave."""
+        for name in RECORD:
+            setattr(self, name, state[name])
 
     def evaluate(self, data_iter):
         """Mean (score, loss) over the examples of `data_iter`, in evaluation mode."""
@@ -130,11 +157,7 @@ class Runner:
 
     def save(self, path):
         """Write the net's weights; the file appears whole or not at all."""
-        try:
-            with writing_whole(path) as temporary:
-                torch.save(self.net.state_dict(), temporary)
-        except (OSError, RuntimeError) as error:  # torch reports a missing folder as RuntimeError
-            raise TrainingError(f"cannot write the weights to {path}: {error}") from error
+        write_tensors(path, self.net.state_dict())
 
     def load(self, path):
         """Read weights that `save` wrote into the net.
@@ -144,12 +167,10 @@ class Runner:
         weights, or has weights of another net.
         """
         try:
-            weights = torch.load(path, map_location=self.device, weights_only=True)
+            weights = read_tensors(path, self.device)
         except FileNotFoundError:
             raise TrainingError(f"there are no weights at {path}: train with save_path") from None
-        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-            raise TrainingError(f"{path} is not a file of weights: save it with save()") from error
-        if problem := _mismatch(self.net.state_dict(), weights):
+        if problem := mismatch(self.net.state_dict(), weights):
             raise TrainingError(f"{path} does not fit {type(self.net).__name__}: {problem}")
         self.net.load_state_dict(weights)
 
@@ -208,17 +229,3 @@ class _Display:
             self.bar.write(line)
         else:
             print(line)
-
-
-def _mismatch(own, given):
-    """What is wrong with `given` as a state dict for a net with state `own`; "" if nothing."""
-    if not isinstance(given, dict) or not all(torch.is_tensor(value) for value in given.values()):
-        return "it holds something else than named tensors"
-    if missing := [name for name in own if name not in given]:
-        return f"it has no {missing[0]} ({len(missing)} missing)"
-    if extra := [name for name in given if name not in own]:
-        return f"it has {extra[0]}, which the net has not ({len(extra)} unknown)"
-    for name, value in own.items():
-        if value.shape != given[name].shape:
-            return f"{name} is {tuple(given[name].shape)}, the net needs {tuple(value.shape)}"
-    return ""

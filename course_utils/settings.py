@@ -7,6 +7,7 @@ COURSE_FAST_DEV_RUN   1: three batches and one epoch everywhere, results are not
 COURSE_REPORT         report.json of the batch run that a notebook is part of
 COURSE_PROGRESS       live, bar or none; by default the place the code runs in decides
 COURSE_PROGRESS_FILE  where solved exercises are remembered, or none; else the user's data folder
+COURSE_CACHE          where measurements of this machine are kept; else the user's cache folder
 COURSE_EXERCISES      strict: an exercise that is not solved is an error (tests of solutions)
 """
 
@@ -49,6 +50,14 @@ def report_path():
     """The report of the batch run under way, else of the latest quick one (it may not exist)."""
     path = os.environ.get("COURSE_REPORT")
     return Path(path) if path else REPOSITORY / "build" / "run" / "quick" / "report.json"
+
+
+def cache_dir():
+    """Where things are kept that can be made again: $COURSE_CACHE, else the user's cache folder."""
+    from platformdirs import user_cache_path
+
+    folder = os.environ.get("COURSE_CACHE")
+    return Path(folder) if folder else user_cache_path("classic-convnets", appauthor=False)
 
 
 def in_notebook():

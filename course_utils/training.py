@@ -5,21 +5,31 @@
 
 import contextlib
 import math
-import time
 
 import torch
 from torch import nn
 
+from course_utils import distributed
+from course_utils.checkpoint import Checkpoint, name_of
+from course_utils.data.loader import TensorLoader
 from course_utils.errors import TrainingError
 from course_utils.history import History
+from course_utils.precision import as_precision, autocast, fastest, fit
 from course_utils.progress import Progress
+from course_utils.recipes import INITS, OPTIMIZERS, SCHEDULERS, choose
 from course_utils.settings import fast_dev_run
+from course_utils.tally import Tally
 
 CHECK_EVERY = 50  # steps between looks at the loss on an accelerator: each look waits for it
+EVALUATE_AT_ONCE = 512  # examples; without gradients there is room for larger batches
 
 
-def try_gpu(i=0):
-    """The i-th CUDA device, else Apple's MPS, else the CPU."""
+def try_gpu(i=None):
+    """The i-th CUDA device, else Apple's MPS, else the CPU.
+
+    i: None: the first one, or under torch's launcher the one of this process.
+    """
+    i = distributed.local_rank() if i is None else i
     if torch.cuda.device_count() > i:
         return torch.device(f"cuda:{i}")
     if i == 0 and torch.backends.mps.is_available():
@@ -40,12 +50,16 @@ def evaluate_accuracy_gpu(net, data_iter, device=None):
     is_module = isinstance(net, nn.Module)
     if device is None and is_module:
         device = next((p.device for p in net.parameters()), None)
+    if isinstance(data_iter, TensorLoader):
+        data_iter = data_iter.in_larger_batches(EVALUATE_AT_ONCE)
     correct = total = 0
     with torch.inference_mode(), in_mode(net, training=False):
         for X, y in data_iter:
             X, y = _to(X, device), _to(y, device)
             correct += count_correct(net(X), y)
             total += len(y)
+    if distributed.is_shared(data_iter):  # each process saw its share of every batch
+        correct, total = distributed.total(torch.tensor([int(correct), total])).tolist()
     if total == 0:
         raise TrainingError("the data to evaluate on has zero examples")
     return int(correct) / total
@@ -64,6 +78,10 @@ def train_ch6(
     loss=None,
     scheduler=None,
     amp=False,
+    compile=False,
+    accumulate=1,
+    checkpoint=None,
+    checkpoint_every=200,
     seed=None,
     progress=None,
     verbose=True,
@@ -77,59 +95,84 @@ def train_ch6(
     init: "xavier" or "kaiming" (uniform, for the weights of Conv2d and Linear), a function of a
         module, or None to keep the weights as they are.
     optimizer: "sgd", "adamw", or a function (parameters, lr) -> torch optimizer.
-    loss: a function (output, y) -> scalar; None: cross-entropy of the logits.
+    loss: a function (output, y) -> scalar mean; None: cross-entropy of the logits.
     scheduler: None or "constant", "warmup-decay" (linear up over 15 % of the steps, then linear
         down to nothing), or a function (optimizer, steps) -> torch scheduler stepped every step.
-    amp: compute in bfloat16 where that is safe, with channels-last memory layout.
+    amp: True: compute in bfloat16 where that is safe, with channels-last memory layout; "auto":
+        whatever is fastest for this net on this machine, measured once; False: plain float32.
+    compile: True or a mode of torch.compile: let torch compile the net first.
+    accumulate: parts that each batch is computed in, to save memory; their gradients are added.
+    checkpoint: file that keeps the state; if it is there, training goes on from it.
+    checkpoint_every: steps between two saves, besides that after each epoch.
     seed: of the weights that `init` draws, and of dropout; biases stay as the net was built with.
     progress: "live", "bar" or "none"; None: by place.
     verbose: show progress and print the two closing lines; False: silent.
     A keyboard interrupt ends the training; what was recorded is returned. In a fast dev run one
-    epoch is trained.
-    Raises TrainingError for a wrong argument, an empty train_iter, or a loss that is not finite.
+    epoch is trained. Under torch's launcher all processes train one net on shares of each batch.
+    Raises TrainingError for a wrong argument, an empty train_iter, a checkpoint of something
+    else, or a loss that is not finite.
     Source: Dive into Deep Learning, 7.6 (arguments, printed lines); text and code are our own.
     """
+    if num_epochs < 1 or lr <= 0 or accumulate < 1:
+        raise TrainingError(
+            f"num_epochs ({num_epochs}) and accumulate ({accumulate}) must be at least 1, "
+            f"lr ({lr}) above 0"
+        )
+    distributed.join()
     device = torch.device(device) if device is not None else try_gpu()
-    if num_epochs < 1 or lr <= 0:
-        raise TrainingError(f"num_epochs ({num_epochs}) must be at least 1 and lr ({lr}) above 0")
     num_epochs = 1 if fast_dev_run() else num_epochs
+    verbose = verbose and distributed.is_writer()
     if seed is not None:
         torch.manual_seed(seed)
     if init is not None:
-        net.apply(_choose("init", init, INITS))
+        net.apply(choose("init", init, INITS))
     net.to(device)
-    if amp:
+    loss = loss or nn.functional.cross_entropy
+    amp = _fastest(net, train_iter, loss, device) if amp == "auto" else as_precision(amp)
+    if amp.channels_last:
         net.to(memory_format=torch.channels_last)
-    optimizer = _choose("optimizer", optimizer, OPTIMIZERS)(net.parameters(), lr)
-    if scheduler is not None:
-        steps = num_epochs * len(train_iter)
-        scheduler = _choose("scheduler", scheduler, SCHEDULERS)(optimizer, steps)
-    history = History(source=getattr(train_iter, "source", ""), device=str(device))
+    about = {"epochs": num_epochs, "lr": lr, "optimizer": name_of(optimizer), "seed": seed}
+    about |= {"scheduler": name_of(scheduler), "precision": str(amp), "batches": len(train_iter)}
+    optimizer = choose("optimizer", optimizer, OPTIMIZERS)(net.parameters(), lr)
+    schedule = choose("scheduler", scheduler or "constant", SCHEDULERS)
+    scheduler = schedule(optimizer, num_epochs * len(train_iter))
+    history = History(
+        source=getattr(train_iter, "source", ""), device=str(device), precision=str(amp)
+    )
+    seen = Tally(device)
+    parts = {"net": net, "optimizer": optimizer, "scheduler": scheduler}
+    parts |= {"history": history, "epoch so far": seen}
+    keeper = Checkpoint(checkpoint, checkpoint_every, about, parts, train_iter)
+    model = distributed.data_parallel(_compiled(net, compile))
+    if keeper.resume(device) and verbose:
+        done = f"{len(history.loss)} of {num_epochs} epochs"
+        print(f"resumed from {checkpoint}: {done} and {len(seen.losses)} steps were done")
     show = Progress(num_epochs, len(train_iter), progress if verbose else "off")
     try:
-        for epoch in range(num_epochs):
-            seen = Tally(device)
-            start = time.perf_counter()
-            steps = training_steps(
-                net, train_iter, optimizer, loss, device, scheduler=scheduler, amp=amp
-            )
-            for step in steps:
-                seen.add(step)
-                show.step(epoch, seen)
-            mean_loss, train_acc = seen.means()  # waits for the accelerator to finish the epoch
-            history.seconds.append(time.perf_counter() - start)
-            history.examples.append(seen.examples)
-            history.loss.append(mean_loss)
-            history.train_acc.append(train_acc)
-            history.step_loss += seen.step_losses()
-            if test_iter is not None:
-                with autocast(device, amp):
-                    history.test_acc.append(evaluate_accuracy_gpu(net, test_iter, device))
-            show.epoch(epoch, history)
+        with distributed.shared(train_iter), distributed.shared(test_iter):
+            for epoch in range(len(history.loss), num_epochs):
+                seen.start_clock()
+                steps = training_steps(
+                    model, train_iter, optimizer, loss, device,
+                    scheduler=scheduler, amp=amp, accumulate=accumulate,
+                )  # fmt: skip
+                for step in steps:
+                    seen.add(step)
+                    show.step(epoch, seen)
+                    if len(seen.losses) < len(train_iter):  # else saved with the epoch
+                        keeper.after_step(len(seen.losses))
+                history.add_epoch(
+                    seen.state_dict()
+                )  # waits for the accelerator to finish the epoch
+                if test_iter is not None:
+                    with autocast(device, amp):
+                        history.test_acc.append(evaluate_accuracy_gpu(net, test_iter, device))
+                show.epoch(epoch, history)
+                seen.reset()
+                keeper.save()
     except KeyboardInterrupt:
         history.interrupted = True
-        if len(history.train_acc) == epoch:  # in the middle of an epoch: keep its steps
-            history.step_loss += seen.step_losses()
+        history.step_loss += seen.step_losses()  # of the epoch that was under way
         print(f"stopped by hand after {len(history.loss)} of {num_epochs} epochs")
     show.close()
     if verbose and history.loss:
@@ -139,12 +182,15 @@ def train_ch6(
     return history
 
 
-def training_steps(net, batches, optimizer, loss=None, device=None, *, scheduler=None, amp=False):
+def training_steps(
+    net, batches, optimizer, loss=None, device=None, *, scheduler=None, amp=False, accumulate=1
+):
     """Train on each batch in turn and yield (loss, correct, number of examples) of each step.
 
     This is the one training loop of the course: `train_ch6` and `Runner` both walk over it.
     loss and correct are tensors on `device`, detached, so that a step never waits for them.
     The net is in training mode while the loop runs, and then left as it was.
+    accumulate: parts that a batch is computed in; the step is that of the whole batch.
     Raises TrainingError when `batches` is empty or the loss is no longer finite.
     """
     loss = loss or nn.functional.cross_entropy
@@ -152,50 +198,30 @@ def training_steps(net, batches, optimizer, loss=None, device=None, *, scheduler
     with in_mode(net, training=True):
         for number, (X, y) in enumerate(batches, start=1):
             X, y = _to(X, device), _to(y, device)
-            if amp:
-                X = X.to(memory_format=torch.channels_last)
             optimizer.zero_grad(set_to_none=True)
-            with autocast(y.device, amp):
-                y_hat = net(X)
-                value = loss(y_hat, y)
-            value.backward()
+            whole = distributed.batch_share(batches, y)
+            value, correct = 0, 0
+            for X_part, y_part, is_last in _split(X, y, accumulate):
+                with distributed.averaging(net, is_last):
+                    with autocast(y.device, amp):
+                        y_hat = net(fit(X_part, amp))
+                        mean = loss(y_hat, y_part)
+                    (mean * (len(y_part) / whole)).backward()
+                value += mean.detach() * (len(y_part) / len(y))
+                with torch.no_grad():
+                    correct += count_correct(y_hat, y_part)
             optimizer.step()
-            unchecked.append(value.detach())
+            unchecked.append(value)
             on_cpu = value.device.type == "cpu"
             if on_cpu or len(unchecked) == CHECK_EVERY:
                 _check_finite(unchecked, number, optimizer)
                 unchecked = []
             if scheduler is not None:
                 scheduler.step()
-            with torch.no_grad():
-                correct = count_correct(y_hat, y)
-            yield value.detach(), correct, len(y)
+            yield value, correct, len(y)
     if number == 0:
         raise TrainingError("the data to train on has zero batches")
     _check_finite(unchecked, number, optimizer)
-
-
-class Tally:
-    """Running sums of a pass over the data, kept on the device until somebody asks."""
-
-    def __init__(self, device):
-        self.losses, self.examples = [], 0
-        self.loss_sum = torch.zeros((), device=device)
-        self.correct = torch.zeros((), dtype=torch.int64, device=device)
-
-    def add(self, step):
-        loss, correct, n = step
-        self.losses.append(loss)
-        self.loss_sum += loss * n
-        self.correct += correct
-        self.examples += n
-
-    def means(self):
-        """Mean loss and accuracy over the examples so far."""
-        return float(self.loss_sum) / self.examples, int(self.correct) / self.examples
-
-    def step_losses(self):
-        return torch.stack(self.losses).tolist() if self.losses else []
 
 
 def count_correct(y_hat, y):
@@ -206,58 +232,6 @@ def count_correct(y_hat, y):
     if isinstance(y_hat, list | tuple):
         y_hat = y_hat[0]
     return (y_hat.argmax(dim=1) == y).sum()
-
-
-def autocast(device, amp):
-    """Context in which matrix products run in bfloat16 if `amp`, and nothing changes otherwise."""
-    if not amp:
-        return contextlib.nullcontext()
-    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16)
-
-
-def _xavier(module):
-    if isinstance(module, nn.Linear | nn.Conv2d):
-        nn.init.xavier_uniform_(module.weight)
-
-
-def _kaiming(module):
-    if isinstance(module, nn.Linear | nn.Conv2d):
-        nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-
-
-def _warmup_decay(optimizer, steps):
-    warmup = max(1, int(0.15 * steps))
-
-    def factor(step):  # the optimizer's next step is number `step`, counted from 0
-        if step < warmup:
-            return (step + 1) / warmup
-        return (steps - step) / max(1, steps - warmup)
-
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-
-
-def _constant(optimizer, steps):
-    return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
-
-
-def _adamw(parameters, lr):
-    return torch.optim.AdamW(parameters, lr, weight_decay=0.01)
-
-
-INITS = {"xavier": _xavier, "kaiming": _kaiming}
-OPTIMIZERS = {"sgd": torch.optim.SGD, "adamw": _adamw}
-SCHEDULERS = {"constant": _constant, "warmup-decay": _warmup_decay}
-
-
-def _choose(name, choice, known):
-    """The function that `choice` names, or `choice` itself if it is a function."""
-    if callable(choice):
-        return choice
-    if choice not in known:
-        raise TrainingError(f"unknown {name} {choice!r}; use one of {', '.join(known)}")
-    return known[choice]
 
 
 @contextlib.contextmanager
@@ -280,6 +254,35 @@ def _to(data, device):
     if isinstance(data, list | tuple):
         return [part.to(device) for part in data]
     return data.to(device)
+
+
+def _split(X, y, parts):
+    """The batch in at most `parts` parts of about the same size: (X, y, whether it is the last)."""
+    if parts == 1:
+        return [(X, y, True)]
+    pieces = [x.chunk(parts) for x in X] if isinstance(X, list) else X.chunk(parts)
+    if isinstance(X, list):
+        pieces = [list(piece) for piece in zip(*pieces, strict=True)]
+    labels = y.chunk(parts)
+    return [(x, t, t is labels[-1]) for x, t in zip(pieces, labels, strict=True)]
+
+
+def _fastest(net, train_iter, loss, device):
+    """The fastest precision for the first batch; the order of the data stays as it was."""
+    if not isinstance(train_iter, TensorLoader):
+        return as_precision(False)  # a look at the first batch might change the others
+    before = train_iter.state_dict()
+    X, y = next(iter(train_iter))
+    train_iter.load_state_dict(before)
+    best = fastest(net, X.to(device), y.to(device), loss) if distributed.is_writer() else None
+    return as_precision(distributed.same_everywhere(best))
+
+
+def _compiled(net, mode):
+    """`net` compiled by torch: it shares its weights with `net`."""
+    if not mode:
+        return net
+    return torch.compile(net, mode=None if mode is True else mode)
 
 
 def _check_finite(losses, last_step, optimizer):

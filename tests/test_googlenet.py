@@ -18,7 +18,7 @@ from course_utils.nets.googlenet import (
     googlenet_loss,
     googlenet_small,
 )
-from course_utils.training import INITS
+from course_utils.recipes import INITS
 
 
 def on_meta(make, *args, **options):

@@ -23,7 +23,7 @@ from course_utils.nets.resnet import (
     resnet50,
     resnet_stride2,
 )
-from course_utils.training import INITS
+from course_utils.recipes import INITS
 
 
 def on_meta(make, *args, **options):

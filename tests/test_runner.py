@@ -170,8 +170,8 @@ def test_files_that_do_not_fit(tmp_path):
     torch.save([1, 2], tmp_path / "list.pt")
     for name, message in {
         "none.pt": "no weights at",
-        "text.pt": "not a file of weights",
-        "empty.pt": "not a file of weights",
+        "text.pt": "no file of tensors",
+        "empty.pt": "no file of tensors",
         "five.pt": r"3.weight is \(5, 8\), the net needs \(2, 8\)",
         "part.pt": r"no 1.bias \(3 missing\)",
         "more.pt": "has more, which the net has not",
@@ -193,10 +193,10 @@ def test_a_file_with_code_in_it_is_refused(tmp_path):
 
     path = tmp_path / "code.pt"
     path.write_bytes(pickle.dumps({"1.weight": Code()}))
-    with pytest.raises(TrainingError, match="not a file of weights"):
+    with pytest.raises(TrainingError, match="no file of tensors"):
         make().load(path)
     torch.save({"1.weight": Code()}, path)
-    with pytest.raises(TrainingError, match="not a file of weights"):
+    with pytest.raises(TrainingError, match="no file of tensors"):
         make().load(path)
     assert not ran.exists()
 

@@ -138,7 +138,7 @@ def test_schedule_rises_and_falls_to_nothing():
     rates = []
     net = small_net()
     optimizer = torch.optim.SGD(net.parameters(), 1.0)
-    from course_utils.training import SCHEDULERS
+    from course_utils.recipes import SCHEDULERS
 
     schedule = SCHEDULERS["warmup-decay"](optimizer, 20)
     for _ in training_steps(net, batches(20, n=2), optimizer, scheduler=schedule):

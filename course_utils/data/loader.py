@@ -1,5 +1,7 @@
 """`TensorLoader`: a whole data set in memory, handed out in batches of tensors."""
 
+import copy
+
 import torch
 from torch.nn import functional as F
 
@@ -17,6 +19,7 @@ class TensorLoader:
     device: where the set is kept and the batches are made; None: the CPU.
     seed: of the order; None: drawn from torch's global generator.
     Yields X float32 (n, C, H, W) in [0, 1] and y int64 (n,).
+    whole: examples in the batch given last; with a `shard`, of all processes together.
     In a fast dev run only the first three batches of an epoch.
 
     No worker processes: gathering and scaling bytes is cheaper than moving batches between
@@ -51,6 +54,9 @@ class TensorLoader:
         if seed is None:
             seed = int(torch.randint(2**31, ()))
         self.generator = torch.Generator().manual_seed(seed)
+        self.shard = 0, 1  # of how many processes this one is which: it gets every size-th example
+        self._given, self._skip = 0, 0  # batches of this epoch: handed out, to be left out
+        self._epoch_start = self.generator.get_state()
 
     @property
     def num_examples(self):
@@ -65,13 +71,45 @@ class TensorLoader:
         return min(batches, FAST_RUN_BATCHES) if fast_dev_run() else batches
 
     def __iter__(self):
+        self._epoch = epoch = object()  # a later iteration makes this one an old one
+        self._epoch_start = self.generator.get_state()
+        self._given, self._skip = self._skip, 0
         if self.shuffle:
             order = torch.randperm(self.num_examples, generator=self.generator)
             order = order.to(self.device)
         else:
             order = torch.arange(self.num_examples, device=self.device)
-        for batch in order.split(self.batch_size)[: len(self)]:
-            yield self.to_input(self.images[batch]), self.labels[batch]
+        rank, size = self.shard
+        try:
+            for batch in order.split(self.batch_size)[self._given : len(self)]:
+                self._given += 1
+                self.whole = len(batch)
+                batch = batch[rank::size]
+                yield self.to_input(self.images[batch]), self.labels[batch]
+        finally:  # also when nobody wants the rest
+            if self._epoch is epoch:
+                self._given, self._epoch_start = 0, self.generator.get_state()
+
+    def state_dict(self):
+        """Where in which order the loader is: between two epochs, or after some batches of one."""
+        return {"generator": self._epoch_start, "given": self._given}
+
+    def load_state_dict(self, state):
+        """Go on, with the next epoch's iteration, from where `state_dict` was asked."""
+        self.generator.set_state(state["generator"].cpu())
+        self._epoch_start = self.generator.get_state()
+        self._given = self._skip = state["given"]
+
+    def in_larger_batches(self, batch_size):
+        """The same data in batches of at least `batch_size`, as fits where no gradients are kept.
+
+        In a fast dev run the loader itself: its three batches are what is looked at.
+        """
+        if fast_dev_run() or batch_size <= self.batch_size:
+            return self
+        larger = copy.copy(self)
+        larger.batch_size = batch_size
+        return larger
 
     def to_input(self, images):
         """What a network sees of uint8 images (n, C, H, W): float32 in [0, 1], resized."""

@@ -247,8 +247,9 @@ function featureMaps(parent, weights, settings) {
   function describeConv(layer, map) {
     const { filter, bias } = filterOf(layer, map), limit = biggest(filter);
     const channels = filter.length / 25, alone = channels === 1;
+    const width = { 1: 110, 6: 38, 16: 34 }[channels];
     const pairs = Array.from({ length: channels }, (_, c) => {
-      const from = alone ? "the input" : nameOf(layerOf[layer.from], c), width = alone ? 110 : 44;
+      const from = alone ? "the input" : nameOf(layerOf[layer.from], c);
       const filterPicture = picture(5, width, `Filter for ${from}`);
       const part = filter.subarray(25 * c, 25 * (c + 1));
       paintNumbers(filterPicture, part, COLOURS.signed, -limit, limit);

@@ -54,7 +54,10 @@ def run_batch(
     if timeout is None and profile == "quick":
         timeout = _QUICK_TIMEOUT
     settings = settings_of(manifest, chapters, profile, params)
-    out = prepare_folder(Path(out) if out else manifest.build_dir / "run" / profile)
+    out = Path(out) if out else manifest.build_dir / "run" / profile
+    if out.resolve() == manifest.book.src.resolve():
+        raise RunError(f"{out} holds the chapters themselves: give another folder with --out")
+    out = prepare_folder(out)
     with claim(out) as scratch:
         report, todo = _plan(manifest, chapters, profile, settings, out, resume, console)
         work = {

@@ -1,9 +1,11 @@
-"""As a new learner would: chapter 02 in a real JupyterLab, a wrong answer, a right one.
+"""As a new learner would: a wrong answer and a right one in a real JupyterLab; *Run All* there.
 
 Answers are typed; JupyterLab's own commands do what menus do; what is seen is read from the page.
+*Run All* is tried with the chapters of SAMPLE; with COURSE_ALL_CHAPTERS=1, with all.
 """
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -16,6 +18,7 @@ from conftest import REPOSITORY
 from publishing import command, environment
 
 from course_utils.exercises import book_boxes, exercises_of
+from course_utils.publish.manifest import load_manifest
 
 # The group keeps it to one worker, in this order; the browsers of other tests are on another.
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(300)]
@@ -25,6 +28,9 @@ WRONG = f"""def {NAME}(X, pool_size, mode="max", stride=None):
     return pool2d(X, pool_size, mode)"""
 RIGHT = book_boxes("02.3")[1].rstrip()
 TOTAL = len(exercises_of("02"))
+CHAPTERS = [chapter.name for chapter in load_manifest(REPOSITORY / "book.toml").chapters]
+SAMPLE = ("01_convolution", "03_lenet")
+RUN_ALL = CHAPTERS if os.environ.get("COURSE_ALL_CHAPTERS") else SAMPLE
 SECONDS = 120  # for anything that a busy machine may take long over
 
 
@@ -38,8 +44,7 @@ def jupyterlab(folder):
     settings = {"COURSE_FAST_DEV_RUN": "1", "COURSE_STANDIN": "1", "COURSE_OFFLINE": "1"}
     settings |= {"COURSE_PROGRESS_FILE": str(folder / "progress.json"), "HOME": str(folder)}
     arguments = ["lab", "--dir", folder / "my-course", "--no-browser", "--port", port, "--"]
-    arguments += ["--allow-root", "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None"]
-    arguments += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    arguments += ["--allow-root", "--LabApp.expose_app_in_browser=True"]
     with log.open("w") as file:
         process = subprocess.Popen(
             command(*arguments),
@@ -140,11 +145,64 @@ class Lab:
         """Run the whole notebook and wait for its last cell."""
         self.execute("notebook:run-all-cells")
 
+    def close(self):
+        """Close the notebook and end its kernel, as it is on the disk: nothing is saved."""
+        self.page.evaluate(
+            """async () => {
+              await window.panel.sessionContext.shutdown();
+              await window.panel.context.revert();
+              window.panel.dispose();
+            }"""
+        )
+
 
 @pytest.fixture(scope="module")
 def browser():
     with chromium_or_skip() as instance:
         yield instance
+
+
+@pytest.fixture(scope="module")
+def lab(browser, tmp_path_factory):
+    """A learner's JupyterLab, for tests that write nothing."""
+    with jupyterlab(tmp_path_factory.mktemp("home")) as address, Watch(browser) as watch:
+        yield Lab(watch.page, address)
+        assert not [problem for problem in watch.problems if "outside request" in problem]
+
+
+def test_it_asks_the_learner_nothing(lab):
+    """JupyterLab alone asks at its first start whether it may fetch news."""
+    where = "/lab/api/settings/@jupyterlab/apputils-extension:notification"
+    settings = lab.page.evaluate("async where => (await fetch(where)).json()", where)
+    assert settings["schema"]["properties"]["fetchNews"]["default"] == "false"
+    assert lab.page.locator(".jp-Dialog, .Toastify__toast").count() == 0
+
+
+def texts(cell, kind):
+    """What a cell shows of one MIME type."""
+    shown = (output.get("data", {}).get(kind, "") for output in cell["outputs"])
+    return "".join("".join(part) for part in shown)
+
+
+@pytest.mark.parametrize("chapter", RUN_ALL)
+def test_run_all(lab, chapter):
+    """Every cell runs, none complains, and every explorer is there to play with."""
+    lab.open(f"{chapter}.ipynb")
+    lab.run_all()
+    for number, cell in enumerate(lab.cells()):
+        if cell["cell_type"] != "code":
+            continue
+        assert cell["execution_count"] or not cell["source"], cell["source"]
+        for output in cell["outputs"]:
+            meant = "raises-exception" in cell["metadata"].get("tags", [])
+            assert output["output_type"] != "error" or meant, output["evalue"]
+            assert output.get("name") != "stderr", output["text"]
+        for element in re.findall(r"<(course-\w+)", texts(cell, "text/html")):
+            explorer = lab.select(number).locator(element)
+            explorer.scroll_into_view_if_needed()
+            assert explorer.evaluate("e => e.shadowRoot.childElementCount") > 1
+            assert explorer.bounding_box()["height"] > 100
+    lab.close()
 
 
 def test_a_learner_solves_an_exercise(browser, tmp_path):

@@ -22,6 +22,7 @@ from course_utils.publish.pool import python_path
 
 FOLDER = "my-course"
 FIRST_PAGE = "index.ipynb"
+JUPYTER_SETTINGS = Path(__file__).with_name("jupyter")
 
 
 def lab_folder(manifest, folder=None):
@@ -194,6 +195,15 @@ def _renew_first_page(target, new):
                 kept.unlink()
 
 
+def _config_path():
+    """Where Jupyter looks for settings, first match wins; a learner's own come before ours.
+
+    Ours: JupyterLab does not ask at its first start whether it may fetch its makers' news.
+    """
+    own = os.environ.get("JUPYTER_CONFIG_PATH")
+    return os.pathsep.join(filter(None, [own, str(JUPYTER_SETTINGS)]))
+
+
 def start_jupyterlab(folder, *, browser=True, port=None, more=()):
     """Start JupyterLab on the folder, on this machine only and with its token; does not return
     before it is stopped (on Linux and macOS it takes this process's place).
@@ -204,7 +214,8 @@ def start_jupyterlab(folder, *, browser=True, port=None, more=()):
     command += ["--ServerApp.ip=127.0.0.1", f"--LabApp.default_url=/lab/tree/{FIRST_PAGE}"]
     command += [] if browser else ["--no-browser"]
     command += [f"--port={port}"] if port is not None else []
-    environment = os.environ | {"PYTHONPATH": python_path()}
+    paths = {"PYTHONPATH": python_path(), "JUPYTER_CONFIG_PATH": _config_path()}
+    environment = os.environ | paths
     sys.stdout.flush()
     if os.name == "nt":
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for JupyterLab

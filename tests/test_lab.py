@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import time
 from types import SimpleNamespace
@@ -208,6 +209,15 @@ def test_refresh_starts_nothing(tmp_path):
     assert [path.name for path in (tmp_path / "here").iterdir()] == ["01_first.ipynb"]
 
 
+def answers(file):
+    """Whether the server listens: it writes its file a moment before it does."""
+    try:
+        socket.create_connection(("127.0.0.1", json.loads(file.read_text())["port"])).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def test_jupyterlab_starts_on_this_machine_only_with_a_token(tmp_path):
     """The server says itself where it listens; without the token it answers nothing."""
     from urllib.error import HTTPError
@@ -225,7 +235,8 @@ def test_jupyterlab_starts_on_this_machine_only_with_a_token(tmp_path):
             stderr=subprocess.STDOUT,
         )
     try:
-        while not (found := list((tmp_path / "runtime").glob("jpserver-*.json"))):
+        runtime = tmp_path / "runtime"
+        while not (found := list(runtime.glob("jpserver-*.json"))) or not answers(found[0]):
             assert process.poll() is None, log.read_text()
             time.sleep(0.1)
         server = json.loads(found[0].read_text())

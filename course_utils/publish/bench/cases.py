@@ -65,9 +65,11 @@ class Case:
         return train_ch6(net, train_iter, test_iter, 1, self.lr, device, **settings)
 
 
-def lenet_case():
-    """LeNet at the published settings: batches of 256, rate 0.9."""
-    return Case("LeNet", "lenet", None, 256, 0.9)
+def lenet_case(manifest):
+    """LeNet at the published settings; computing as its chapter does in the quick profile."""
+    chapter = _chapter(manifest, "lenet")
+    full, values = chapter.full, parameters(chapter.file)
+    return Case("LeNet", "lenet", None, full["batch_size"], full["lr"], {}, _computing(values))
 
 
 def quick_case(manifest, topic):
@@ -80,8 +82,8 @@ def published_case(manifest, topic, batch_size):
     """A chapter's network at the full profile's image size; computing as in the quick profile."""
     chapter = _chapter(manifest, topic)
     values = parameters(chapter.file)
-    computing = {name: values[name] for name in _COMPUTING if name in values}
-    return _case(chapter, values | chapter.full | computing | {"batch_size": batch_size})
+    published = chapter.full | _computing(values) | {"batch_size": batch_size}
+    return _case(chapter, values | published)
 
 
 def parameters(notebook):
@@ -109,6 +111,7 @@ def _case(chapter, values):
 
     row = nets.preset(values["preset"])
     factory = getattr(import_module(f"course_utils.nets.{row.module}"), row.factory)
+    taken = inspect.signature(factory).parameters
     known = {"in_channels": 1, "num_classes": 10, "input_size": values["image_size"], **values}
     return Case(
         title=chapter.title,
@@ -116,8 +119,10 @@ def _case(chapter, values):
         image_size=values["image_size"],
         batch_size=values["batch_size"],
         lr=chapter.full["lr"],
-        options={
-            name: known[name] for name in inspect.signature(factory).parameters if name in known
-        },
-        computing={name: values[name] for name in _COMPUTING if name in values},
+        options={name: known[name] for name in taken if name in known},
+        computing=_computing(values),
     )
+
+
+def _computing(values):
+    return {name: values[name] for name in _COMPUTING if name in values}

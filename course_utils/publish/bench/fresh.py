@@ -93,20 +93,20 @@ def memory():
     return total
 
 
-def epoch_seconds(case, counts):
-    """Seconds of one epoch without evaluation on each of some numbers of training examples.
+def epoch_seconds(jobs):
+    """Seconds of an epoch without evaluation, for each network and number of training examples.
 
-    case: the fields of a `Case`.
+    jobs: (fields of a `Case`, numbers of examples) of each network. Returns a list for each.
     """
     from course_utils.publish.bench.cases import Case
 
-    case = Case(**case)
-    case.train(case.loaders(case.whole_batches(0), 1)[0])
-    seconds = []
-    for count in counts:
-        train_iter, _ = case.loaders(count, 1)
-        seconds.append(case.train(train_iter).seconds[0])
-    return seconds
+    found = []
+    for fields, counts in jobs:
+        case = Case(**fields)
+        case.train(case.loaders(case.whole_batches(0), 1)[0])  # warms up
+        loaders = [case.loaders(count, 1)[0] for count in counts]
+        found.append([case.train(train_iter).seconds[0] for train_iter in loaders])
+    return found
 
 
 if __name__ == "__main__":

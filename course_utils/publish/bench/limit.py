@@ -14,15 +14,19 @@ from course_utils.publish.machine import matrix_rate
 def limit(sizes, manifest, tell):
     """Each network's rate beside that of plain matrix products, in the same rounds."""
     results = []
-    chosen = [(cases.lenet_case(), sizes.limit["lenet"], 0.25)]
+    chosen = [(cases.lenet_case(manifest), sizes.limit["lenet"], 0.25)]
     for topic in cases.TOPICS:
         chosen.append((cases.quick_case(manifest, topic), sizes.limit[topic], 0.9))
     for case, examples, share in chosen:
         train_iter, _ = case.loaders(case.whole_batches(examples), 1)
         rate = step_flops(case) / case.batch_size / 1e9
 
-        def step(number, case=case, train_iter=train_iter, rate=rate):
-            return rate * case.train(train_iter, seed=number).examples_per_sec
+        precision = set()
+
+        def step(number, case=case, train_iter=train_iter, rate=rate, precision=precision):
+            history = case.train(train_iter, seed=number)
+            precision.add(history.precision)
+            return rate * history.examples_per_sec
 
         found = interleave(
             {
@@ -43,7 +47,7 @@ def limit(sizes, manifest, tell):
                 ratio=("step", "fp32 product"),
                 goal=at_least(share),
                 source=train_iter.source,
-                computing=case.computing,
+                precision=sorted(precision),
             )
         )
     return results

@@ -8,7 +8,7 @@ from pathlib import Path
 from unittest import mock
 
 from course_utils import settings
-from course_utils.data.sources import FASHION_MNIST
+from course_utils.data import sources
 from course_utils.publish.bench.interleave import NotRun
 
 
@@ -28,11 +28,12 @@ def load_d2l():
 
 def real_data():
     """The folder with the files that both sides read. Raises NotRun if there is none."""
-    root = None if settings.standin_only() else FASHION_MNIST.find()
+    dataset = sources.FASHION_MNIST
+    root = None if settings.standin_only() else dataset.find()
     if root is None:
         raise NotRun("no Fashion-MNIST here (course data --get fashion-mnist)")
-    if any(path.suffix == ".gz" for path in FASHION_MNIST.paths(root).values()):
-        raise NotRun(f"d2l reads unpacked files only, those in {FASHION_MNIST.raw(root)} are not")
+    if any(path.suffix == ".gz" for path in dataset.paths(root).values()):
+        raise NotRun(f"d2l reads unpacked files, those in {dataset.raw(root)} are packed")
     return root
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from course_utils.errors import RunError
 from course_utils.files import write_whole, writing_whole
 from course_utils.publish import machine
-from course_utils.publish.batch import prepare_folder
 from course_utils.publish.bench.chapters import chapters
 from course_utils.publish.bench.gpu import gpu
 from course_utils.publish.bench.interleave import NotRun, not_run
@@ -20,6 +19,7 @@ from course_utils.publish.bench.startup import data, imports
 from course_utils.publish.bench.table import print_part
 from course_utils.publish.bench.training import lenet, nets
 from course_utils.publish.display import make_console
+from course_utils.publish.folder import prepare_folder
 from course_utils.publish.manifest import nearest
 from course_utils.publish.report import minutes
 from course_utils.settings import fast_dev_run
@@ -120,7 +120,7 @@ def run_bench(manifest, only=None, out=None, sizes=None):
         part = {"title": title, **where, "rounds": sizes.rounds, "seconds": seconds}
         found[name] = part | {"results": results}
         write_whole(out / NAME, json.dumps(found, indent=2) + "\n")
-        if name == "scaling":
+        if any("examples" in result for result in results):
             with writing_whole(out / PLOT) as path:
                 plot(results, path)
         print_part(found[name], console)

@@ -12,51 +12,56 @@ FACTORS = (1, 2, 4)
 
 def scaling(sizes, manifest, tell):
     """LeNet and ResNet: epochs per second on 1×, 2× and 4× the data, with 1 and 2 threads."""
-    results = []
-    threads = [number for number in (1, 2) if number <= cpu_count()]
+    threads = {f"{n} thread{'s' * (n > 1)}": n for n in (1, 2) if n <= cpu_count()}
+    jobs = []
     for case, base in (
-        (cases.lenet_case(), sizes.scaling["lenet"]),
+        (cases.lenet_case(manifest), sizes.scaling["lenet"]),
         (cases.quick_case(manifest, "resnet"), sizes.scaling["resnet"]),
     ):
-        counts = [factor * case.whole_batches(base, least=1) for factor in FACTORS]
-
-        def side(number, case=case, counts=counts):
-            return lambda _: in_fresh_process(epoch_seconds, asdict(case), counts, threads=number)
-
-        names = {f"{n} thread{'s' * (n > 1)}": n for n in threads}
-        found = interleave(
-            {name: side(number) for name, number in names.items()},
-            sizes.rounds,
-            lambda text, case=case: tell(f"{case.title}: {text}"),
-        )
-        for name, rounds in found.items():
-            rates = {
-                f"{count:,} examples": [1 / seconds[i] for seconds in rounds]
-                for i, count in enumerate(counts)
-            }
-            first, last = (f"{count:,} examples" for count in (counts[0], counts[-1]))
+        once = case.whole_batches(base, least=1)
+        jobs.append((case, [factor * once for factor in FACTORS]))
+    plain = [(asdict(case), counts) for case, counts in jobs]
+    found = interleave(
+        {
+            name: lambda _, number=number: in_fresh_process(epoch_seconds, plain, threads=number)
+            for name, number in threads.items()
+        },
+        sizes.rounds,
+        tell,
+    )
+    results = []
+    for i, (case, counts) in enumerate(jobs):
+        title = f"{case.title} ({case.preset})"
+        rates = {  # threads -> for each count, a number per round
+            name: [[1 / rounds[i][j] for rounds in entries] for j in range(len(counts))]
+            for name, entries in found.items()
+        }
+        sides = [f"{count:,} examples" for count in counts]
+        for name, number in threads.items():
             results.append(
                 measured(
-                    f"{case.title} ({case.preset}), {name}",
+                    f"{title}, {name}: a cost that grows as the data has a ratio of {FACTORS[-1]}",
                     "epochs/s",
-                    rates,
-                    ratio=(first, last),
-                    note=f"a cost that grows as the data gives a ratio of {FACTORS[-1]}",
+                    dict(zip(sides, rates[name], strict=True)),
+                    ratio=(sides[0], sides[-1]),
                     net=case.title,
-                    threads=names[name],
+                    threads=number,
                     examples=counts,
                 )
             )
-        if len(names) > 1:
-            most = {name: [1 / seconds[-1] for seconds in rounds] for name, rounds in found.items()}
-            one, two = names
-            what = f"{case.title} ({case.preset}), {counts[-1]:,} examples: what threads give"
+        if len(threads) > 1:
+            one, two = threads
+            most = {name: rates[name][-1] for name in threads}
+            what = f"{title}, {sides[-1]}: what threads give"
             results.append(measured(what, "epochs/s", most, ratio=(two, one)))
     return results
 
 
 def plot(results, path):
-    """Draw epochs per second against the number of examples, to a PNG at `path`."""
+    """Draw epochs per second against the number of examples, to a PNG at `path`.
+
+    results: those of `scaling`; the ones that hold "examples" are drawn.
+    """
     from matplotlib import style
     from matplotlib.figure import Figure
 

@@ -10,12 +10,10 @@ PUBLISHED_BATCH = 32  # images of the full profile's size; its own batches are 4
 
 
 def lenet(sizes, manifest, tell):
-    """LeNet, batches of 256, one epoch and the evaluation after it."""
-    case = cases.lenet_case()
-    seconds, accuracy = _duel(case, sizes.lenet_train, sizes.lenet_test, sizes.rounds, tell)
-    what = f"LeNet, batch 256: an epoch of {_of(sizes.lenet_train, 60000)} with evaluation"
-    goal = at_least(4)
-    return [measured(what, "s", seconds, ratio=("d2l", "course"), goal=goal, test_acc=accuracy)]
+    """LeNet at the published settings: one epoch and the evaluation after it."""
+    case = cases.lenet_case(manifest)
+    train, test = sizes.lenet_train, sizes.lenet_test
+    return [_duel(case, train, test, at_least(4), sizes.rounds, tell)]
 
 
 def nets(sizes, manifest, tell):
@@ -35,20 +33,7 @@ def nets(sizes, manifest, tell):
             def say(text, case=case):
                 tell(f"{case.title}, {case.image_size} px: {text}")
 
-            seconds, accuracy = _duel(case, examples, test, sizes.rounds, say)
-            what = (
-                f"{case.title} ({case.preset}), {case.image_size} px, batch {case.batch_size}: "
-                f"{examples:,} examples, {test:,} to evaluate"
-            )
-            result = measured(
-                what,
-                "s",
-                seconds,
-                ratio=("d2l", "course"),
-                goal=at_least(1.5),
-                test_acc=accuracy,
-                computing=case.computing,
-            )
+            result = _duel(case, examples, test, at_least(1.5), sizes.rounds, say)
             factors.append(result["ratio"]["values"])
             results.append(result)
         means = [math.prod(row) ** (1 / len(row)) for row in zip(*factors, strict=True)]
@@ -57,41 +42,42 @@ def nets(sizes, manifest, tell):
     return results
 
 
-def _duel(case, train_examples, test_examples, rounds, tell):
-    """Seconds of an epoch with evaluation, and test accuracies: two dicts by side.
+def _duel(case, train_examples, test_examples, goal, rounds, tell):
+    """Seconds of an epoch with evaluation, on both sides; None: all examples.
 
-    Both sides start from the same weights in each round and then draw Xavier's.
+    Both start from the same weights in each round and then draw Xavier's.
     """
     root, d2l = rival.real_data(), rival.load_d2l()
     counts = {"train_examples": train_examples, "test_examples": test_examples}
-    few = {"train_examples": 5 * case.batch_size, "test_examples": case.batch_size}
+    few = {"train_examples": case.whole_batches(0), "test_examples": case.batch_size}
     size = (case.batch_size, case.image_size)
-    pairs = {
-        "course": (case.loaders(**few), case.loaders(**counts)),
-        "d2l": (rival.loaders(d2l, root, *size, **few), rival.loaders(d2l, root, *size, **counts)),
-    }
+    ours, theirs = case.loaders(**counts), rival.loaders(d2l, root, *size, **counts)
+    precision = set()
 
-    def course(loaders, number):
+    def course(number, loaders=ours):
         start = time.perf_counter()
         history = case.train(*loaders, seed=number)
+        precision.add(history.precision)
         return time.perf_counter() - start, history.test_acc[-1]
 
-    def other(loaders, number):
+    def other(number, loaders=theirs):
         net = case.build(number)
         start = time.perf_counter()
         accuracy = rival.train(d2l, net, *loaders, case.lr)
         return time.perf_counter() - start, accuracy
 
-    sides = {}
-    for name, run in (("course", course), ("d2l", other)):
-        warm, full = pairs[name]
-        tell(f"warming up, {name}")
-        run(warm, 0)
-        sides[name] = lambda number, run=run, full=full: run(full, number)
-    found = interleave(sides, rounds, tell)
-    seconds = {name: [value for value, _ in values] for name, values in found.items()}
-    return seconds, {name: [value for _, value in values] for name, values in found.items()}
-
-
-def _of(examples, all_of_them):
-    return f"{examples or all_of_them:,} examples"
+    tell("warming up")
+    course(0, case.loaders(**few))
+    other(0, rival.loaders(d2l, root, *size, **few))
+    found = interleave({"course": course, "d2l": other}, rounds, tell)
+    train, test = (loader.num_examples for loader in ours)
+    return measured(
+        f"{case.title} ({case.preset}), {case.image_size or 28} px, batch {case.batch_size}: "
+        f"an epoch of {train:,} examples, {test:,} to evaluate",
+        "s",
+        {name: [seconds for seconds, _ in values] for name, values in found.items()},
+        ratio=("d2l", "course"),
+        goal=goal,
+        note=f"course: {', '.join(sorted(precision))}; d2l: float32",
+        test_acc={name: [accuracy for _, accuracy in values] for name, values in found.items()},
+    )

@@ -61,13 +61,13 @@ def cache_dir():
 
 
 def in_notebook():
-    """True in a Jupyter kernel (JupyterLab, VS Code, papermill), False in a terminal."""
+    """True in a Jupyter kernel (JupyterLab, VS Code, Colab, papermill), False in a terminal."""
     try:
         from IPython import get_ipython
     except ImportError:
         return False
-    shell = get_ipython()
-    return shell is not None and shell.__class__.__name__ == "ZMQInteractiveShell"
+    kinds = type(get_ipython()).__mro__  # Colab's shell is derived from the kernel's
+    return any(kind.__name__ == "ZMQInteractiveShell" for kind in kinds)
 
 
 def progress_mode():

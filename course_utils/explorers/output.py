@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 from importlib.resources import files
 
 FALLBACK = (
@@ -38,10 +39,16 @@ class Explorer:
 
 
 def script(name):
-    """JavaScript of one explorer with all that it needs; running it again changes nothing."""
+    """JavaScript of one explorer with all that it needs; running it again changes nothing.
+
+    Comments and indentation stay in the files: every output in a notebook carries its script.
+    """
     shared, style, own = (_read(file) for file in ("shared.js", "explorers.css", f"{name}.js"))
-    return f"{shared}courseExplorers.style ||= `\n{style}`;\n{own}"
+    return f"{shared}courseExplorers.style ||= `{style}`;\n{own}"
 
 
 def _read(name):
-    return (files("course_utils.explorers") / name).read_text(encoding="utf-8")
+    text = (files("course_utils.explorers") / name).read_text(encoding="utf-8")
+    lines = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL).splitlines()
+    stripped = (line.strip() for line in lines)
+    return "".join(f"{line}\n" for line in stripped if line and not line.startswith("//"))

@@ -2,11 +2,11 @@
 // Its inside is a shadow tree, so that the styles of the page around it do not reach in. All that
 // it shows follows from `state`: controls and keys change the state, `draw` shows it.
 window.courseExplorers ??= (() => {
-  const SVG_TAGS = new Set(["svg", "g", "rect", "path", "polygon", "polyline", "circle", "line", "text"]);
+  const SVG = new Set("svg g rect path polygon circle line text".split(" "));
 
   // An element: h("button", { class: "big", onclick: act }, "Play"). null and false set nothing.
   function h(tag, attributes = {}, ...children) {
-    const node = SVG_TAGS.has(tag)
+    const node = SVG.has(tag)
       ? document.createElementNS("http://www.w3.org/2000/svg", tag)
       : document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) {
@@ -17,8 +17,18 @@ window.courseExplorers ??= (() => {
     return node;
   }
 
+  // A picture, `width` wide on the page. What it shows is said in words beside it.
+  const drawing = (width, viewBox, ...parts) =>
+    h("svg", { width, viewBox: viewBox.join(" "), "aria-hidden": "true" }, parts);
+
+  // A table that scrolls in itself where the page is narrow.
+  const table = (label, words, body) =>
+    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label },
+      h("table", {}, h("thead", {}, h("tr", {}, words.map((word) => h("th", {}, word)))), body));
+
   const range = (n, start = 0) => Array.from({ length: Math.max(0, n) }, (_, i) => start + i);
   const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
+  const fromKeys = (keys, value) => Object.fromEntries(keys.map((key) => [key, value(key)]));
 
   // 1 -> "1", -0.25 -> "−0.25", 1/3 -> "0.3333", -Infinity -> "−∞"
   function show(value, digits = 4) {
@@ -26,7 +36,7 @@ window.courseExplorers ??= (() => {
     return text.replace("-", "−").replace("Infinity", "∞");
   }
 
-  const count = (value) => value.toLocaleString("en");
+  const count = (value) => value.toLocaleString("en"); // 1234 -> "1,234"
 
   // Outputs along one axis of n pixels, as `out_size` in chapter 01.
   const outSize = (n, k, stride, padding, dilation = 1) =>
@@ -38,8 +48,17 @@ window.courseExplorers ??= (() => {
       if (event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
       event.preventDefault();
       event.stopPropagation();
-      keys[event.key](event);
+      keys[event.key]();
     });
+  }
+
+  // act(event) when a mouse or a finger comes down on `node`, and while it moves there.
+  function onPoint(node, act) {
+    node.addEventListener("pointerdown", (event) => {
+      node.setPointerCapture(event.pointerId);
+      act(event);
+    });
+    node.addEventListener("pointermove", (event) => event.buttons && act(event));
   }
 
   class Explorer extends HTMLElement {
@@ -50,7 +69,8 @@ window.courseExplorers ??= (() => {
       if (this.shadowRoot) return; // only moved: JupyterLab does so when it scrolls
       this.dataset.lmSuppressShortcuts = "true"; // JupyterLab's own keys stay out of here
       this.syncs = []; // each brings one control up to date with the state
-      this.attachShadow({ mode: "open" }).append(h("style", {}, window.courseExplorers.style));
+      this.attachShadow({ mode: "open" });
+      this.add(h("style", {}, window.courseExplorers.style));
       this.state = structuredClone(this.constructor.start);
       Object.assign(this.state, JSON.parse(this.dataset.state ?? "{}"));
       this.build();
@@ -61,7 +81,7 @@ window.courseExplorers ??= (() => {
       if (this.shadowRoot && before !== after) this.update(JSON.parse(after));
     }
 
-    // Change the state and show it. `draw` is each explorer's own.
+    // Change the state and show it. `build` and `draw` are each explorer's own.
     update(changes = {}) {
       Object.assign(this.state, changes);
       this.draw();
@@ -85,54 +105,69 @@ window.courseExplorers ??= (() => {
       new ResizeObserver(() => node.clientWidth !== this.width && this.update()).observe(node);
     }
 
+    // What a person points at, or moves in by keys.
+    stage(label, keys, ...parts) {
+      const named = { tabindex: 0, role: "application", "aria-label": label };
+      const node = h("div", { class: "row", ...named }, parts);
+      onKeys(node, keys);
+      return node;
+    }
+
     button(label, onclick, attributes = {}) {
       return h("button", { type: "button", onclick, ...attributes }, label);
     }
 
     // A whole number from min to max, which get() reads and set(number) changes.
-    input(name, min, max, get, set) {
+    input(name, [min, max], get, set) {
       const input = h("input", { type: "number", min, max, "aria-label": name });
-      input.addEventListener("change", () => set(clamp(Math.round(Number(input.value)) || 0, min, max)));
+      const value = () => clamp(Math.round(Number(input.value)) || 0, min, max);
+      input.addEventListener("change", () => set(value()));
       this.syncs.push(() => (input.value = get()));
       return input;
     }
 
     // The same with its name before it, and with buttons for fingers; Tab passes them by, since
     // the input has the arrow keys.
-    number(name, min, max, get, set) {
+    number(name, limits, get, set) {
       const button = (sign, by) =>
-        this.button(sign, () => set(clamp(get() + by, min, max)), { tabindex: -1, "aria-label": `${name} ${sign}1` });
-      return h("span", { class: "control" }, name,
-        h("span", { class: "number" }, button("−", -1), this.input(name, min, max, get, set), button("+", 1)));
+        this.button(sign, () => set(clamp(get() + by, ...limits)), {
+          tabindex: -1, "aria-label": `${name} ${sign}1`,
+        });
+      const input = this.input(name, limits, get, set);
+      const buttons = h("span", { class: "number" }, button("−", -1), input, button("+", 1));
+      return h("span", { class: "control" }, name, buttons);
     }
 
     // The number state[key].
-    whole(name, key, min, max) {
-      return this.number(name, min, max, () => this.state[key], (value) => this.update({ [key]: value }));
+    whole(name, key, limits) {
+      const set = (value) => this.update({ [key]: value });
+      return this.number(name, limits, () => this.state[key], set);
     }
 
     // options() is { value: words }; get() is the value chosen, set(value) changes the state.
     choice(label, options, get, set) {
       const select = h("select", { "aria-label": label, onchange: () => set(select.value) });
       this.syncs.push(() => {
-        select.replaceChildren(...Object.entries(options()).map(([value, words]) => h("option", { value }, words)));
+        const option = ([value, words]) => h("option", { value }, words);
+        select.replaceChildren(...Object.entries(options()).map(option));
         select.value = get();
       });
       return h("span", { class: "control" }, label, select);
     }
 
-    // A choice among the values of table(); any other value is "own".
-    preset(label, table, get, set) {
+    // A choice among the values of table(); any other is "own". update gets changes(value).
+    preset(label, table, get, changes) {
       const same = (name) => JSON.stringify(table()[name]) === JSON.stringify(get());
-      const options = () => Object.fromEntries([...Object.keys(table()), "own"].map((name) => [name, name]));
-      return this.choice(label, options, () => Object.keys(table()).find(same) ?? "own",
-        (name) => this.update(name in table() ? set(structuredClone(table()[name])) : {}));
+      const options = () => fromKeys([...Object.keys(table()), "own"], (name) => name);
+      const set = (name) =>
+        this.update(name === "own" ? {} : changes(structuredClone(table()[name])));
+      return this.choice(label, options, () => Object.keys(table()).find(same) ?? "own", set);
     }
 
-    check(label, key) {
+    check(label, get, set) {
       const input = h("input", { type: "checkbox" });
-      input.addEventListener("change", () => this.update({ [key]: input.checked }));
-      this.syncs.push(() => (input.checked = this.state[key]));
+      input.addEventListener("change", () => set(input.checked));
+      this.syncs.push(() => (input.checked = get()));
       return h("label", { class: "control check" }, input, label);
     }
   }
@@ -142,5 +177,6 @@ window.courseExplorers ??= (() => {
     if (!customElements.get(name)) customElements.define(name, make(window.courseExplorers));
   }
 
-  return { Explorer, define, h, range, clamp, show, count, outSize, onKeys, style: "" };
+  const kit = { Explorer, define, h, drawing, table, onKeys, onPoint };
+  return { ...kit, range, clamp, fromKeys, show, count, outSize, style: "" };
 })();

@@ -52,13 +52,14 @@ def run_environment(folder, **more):
     return environment(PYTHONPATH=library(), **inside) | more
 
 
-def start(folder, *args, said="said", **env):
+def start(folder, *args, said="said", preexec_fn=None, **env):
     """Start `course run` in a small course; a `Tree`. said: file for what it prints."""
     return Tree(
         command(*RUN, *args),
         cwd=folder,
         env=run_environment(folder, **env),
         output=folder / said,
+        preexec_fn=preexec_fn,
     )
 
 

@@ -1,0 +1,196 @@
+"""Disks that are full or read-only: said in a line or two, and nothing is lost."""
+
+import sys
+
+import nbformat
+import pytest
+from publishing import make_course, notebook
+
+from course_utils.exercises import progress
+from course_utils.files import write_whole
+from faults.harness import fill, read_only, small_disk
+from faults.runs import (
+    NAMES,
+    out_of,
+    outcome,
+    passed,
+    run,
+    small_course,
+    start,
+    traces,
+)
+
+# takes all the room that is left, as another program might, while the chapter runs
+FILLER = """\
+from pathlib import Path
+if not Path("enough").exists():
+    with open("{disk}/filler", "wb", buffering=0) as file:
+        try:
+            while file.write(bytes(4096)):
+                pass
+        except OSError:
+            pass
+"""
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """(a small course, a disk of a few megabytes): `--out disk/run` is on that disk."""
+    folder = small_course(tmp_path / "course")
+    with small_disk(folder / "disk", 4) as mounted:
+        yield folder, mounted
+
+
+def _lines(said):
+    return [line for line in said.splitlines() if line.startswith("course: ")]
+
+
+def _put(folder, name, *cells):
+    nbformat.write(notebook(*cells), folder / "chapters" / f"{name}.ipynb")
+
+
+def test_a_full_disk_is_found_before_anything_runs(disk):
+    folder, mounted = disk
+    filler = fill(mounted)
+    status, said = run(folder, "--out", "disk/run")
+    assert status == 2
+    assert "No space left on device" in said and "--out" in said
+    assert len(said.splitlines()) == 1 and not (folder / "ran").exists()
+    filler.unlink()
+    assert run(folder, "--out", "disk/run", "--jobs", 2)[0] == 0
+
+
+@pytest.mark.parametrize("going", [(), ("--keep-going",)])
+def test_a_disk_that_fills_up_during_a_run(disk, going):
+    """What had finished is kept; when there is room again, `--resume` does the rest."""
+    folder, mounted = disk
+    out = mounted / "run"
+    _put(folder, "02_b", FILLER.format(disk=mounted), "print('b')")
+    status, said = run(folder, "--out", out, "--jobs", 1, *going)
+    assert status == 2, said
+    (line,) = _lines(said)
+    assert "No space left on device" in line and "course run --resume" in line
+    assert "Traceback" not in said and "03_c: started" not in said
+    assert passed(out) == {"01_a"}
+    assert {path.suffix for path in out.iterdir()} <= {".ipynb", ".json"}
+    for path in out.glob("*.ipynb"):
+        nbformat.validate(nbformat.read(path, 4))
+
+    (mounted / "filler").unlink()
+    (folder / "chapters" / "enough").touch()
+    status, said = run(folder, "--out", out, "--jobs", 1, "--resume")
+    assert status == 0, said
+    assert "01_a: kept" in said and "02_b: run: " in said
+    assert passed(out) == set(NAMES)
+    assert not list(out.glob(".*")) and traces(folder) == []
+
+
+def test_an_earlier_run_survives_a_full_disk(disk):
+    """A new run that cannot write leaves every notebook of the run before whole."""
+    folder, mounted = disk
+    out = mounted / "run"
+    assert run(folder, "--out", out, "--jobs", 2)[0] == 0
+    before = outcome(out)
+    _put(folder, "01_a", FILLER.format(disk=mounted))
+    status, said = run(folder, "--out", out, "--jobs", 1)
+    assert status == 2, said
+    after = outcome(out)
+    for name in ("01_a.ipynb", "02_b.ipynb", "03_c.ipynb"):
+        assert after[name] == before[name]
+
+
+def test_a_disk_without_room_for_the_report(disk):
+    """The report cannot be written when the run begins, though the folder could be."""
+    folder, mounted = disk
+    out = mounted / "run"
+    _put(folder, "01_a", FILLER.format(disk=mounted), "import time\ntime.sleep(0.5)")
+    status, said = run(folder, "--out", out, "--jobs", 3)
+    assert status == 2, said
+    assert len(_lines(said)) == 1 and "Traceback" not in said
+    (mounted / "filler").unlink()
+    (folder / "chapters" / "enough").touch()
+    status, said = run(folder, "--out", out, "--jobs", 2, "--resume")
+    assert status == 0, said
+    assert passed(out) == set(NAMES)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limits of this kind")
+def test_a_quota_is_named(tmp_path):
+    """A limit on the size of files stands for a quota, and needs no rights."""
+    import resource
+
+    folder = small_course(tmp_path / "course")
+    with start(
+        folder, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (9999, 9999))
+    ) as tree:
+        status, said = tree.end()
+    assert status == 2
+    assert "File too large" in said and len(said.splitlines()) == 1
+
+
+def test_a_read_only_folder_is_refused_with_its_name(tmp_path):
+    folder = small_course(tmp_path / "course")
+    out = folder / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("mine")
+    with read_only(out):
+        status, said = run(folder, "--out", "out")
+    assert status == 2
+    assert str(out) in said and "--out" in said and len(said.splitlines()) == 1
+    assert [path.name for path in out.iterdir()] == ["mine.txt"]
+
+
+def test_chapters_may_be_read_only(tmp_path):
+    """Only the folder of the run is written to."""
+    folder = small_course(tmp_path / "course", ())
+    make_course(folder, {"01_a": notebook("print(1)")})
+    with read_only(folder / "chapters"):
+        status, said = run(folder)
+    assert status == 0, said
+    assert passed(out_of(folder)) == {"01_a"}
+
+
+def test_progress_on_a_full_disk_is_said_and_kept(tmp_path):
+    with small_disk(tmp_path / "disk", 1) as mounted:
+        file = mounted / "progress.json"
+        assert progress.remember("01.1", file) == ""
+        before = file.read_bytes()
+        filler = fill(mounted)
+        assert "could not be saved (OSError)" in progress.remember("01.2", file)
+        assert file.read_bytes() == before
+        filler.unlink()
+        assert progress.remember("01.2", file) == ""
+        assert progress.solved(file) == {"01.1", "01.2"}
+        names = {path.name for path in mounted.iterdir()}
+        assert names - {"progress.json.lock"} == {"progress.json"}
+
+
+def test_progress_in_a_read_only_folder_is_said(tmp_path):
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    file = folder / "progress.json"
+    assert progress.remember("01.1", file) == ""
+    with read_only(folder):
+        assert "could not be saved" in progress.remember("01.2", file)
+        assert progress.solved(file) == {"01.1"}
+
+
+def test_a_damaged_file_that_cannot_be_put_aside_is_not_lost(tmp_path):
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    file = folder / "progress.json"
+    file.write_text('{"exercises": {"01.1"')
+    with read_only(folder):
+        assert progress.solved(file) == set()
+        assert "could not be saved" in progress.remember("01.2", file)
+    assert file.read_text() == '{"exercises": {"01.1"'
+
+
+def test_write_whole_on_a_full_disk(tmp_path):
+    with small_disk(tmp_path / "disk", 1) as mounted:
+        write_whole(mounted / "a.txt", "old")
+        fill(mounted)
+        with pytest.raises(OSError):
+            write_whole(mounted / "a.txt", "new" * 5000)
+        assert (mounted / "a.txt").read_text() == "old"
+        assert {path.name for path in mounted.iterdir()} == {"a.txt", "filler"}

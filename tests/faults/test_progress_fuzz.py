@@ -1,0 +1,126 @@
+"""Torn and twisted progress files, and notebooks that are killed as they write them."""
+
+import json
+import os
+import random
+import sys
+import time
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from publishing import environment
+
+from course_utils.exercises.progress import remember, solved
+from faults.harness import SOAK, Tree, how_many
+from faults.test_manifest_fuzz import JSON, torn
+
+fuzzed = settings(
+    max_examples=how_many(50, 1000),
+    deadline=timedelta(seconds=2) if SOAK else None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+STATE = {
+    "version": 1,
+    "exercises": {"01.1": {"passed": "2026-03-01T10:20:30+00:00"}, "02.3": {"passed": "x"}},
+    "unknown": [1, 2],
+}
+WHOLE = json.dumps(STATE, indent=1).encode()
+
+
+@st.composite
+def twisted(draw):
+    state = dict(STATE)
+    state[draw(st.sampled_from(["version", "exercises", "unknown", "more"]))] = draw(JSON)
+    return json.dumps(state).encode()
+
+
+@fuzzed
+@given(data=st.one_of(torn(WHOLE), twisted(), st.binary(), JSON.map(json.dumps).map(str.encode)))
+@example(data=b"[" * 100_000)
+@example(data=b'{"exercises": {"a": ' + b'{"a":' * 700 + b"1" + b"}" * 702)
+@example(data=b'{"exercises": null}')
+def test_a_fuzzed_progress_file_stops_nobody(tmp_path, data):
+    """It is used or put aside; either way exercises can be solved, and what was there is kept."""
+    folder = tmp_path / os.urandom(8).hex()
+    folder.mkdir()
+    file = folder / "progress.json"
+    file.write_bytes(data)
+    before = solved(file)
+    assert all(isinstance(id, str) for id in before)
+    said = remember("09.9", file)
+    if said:
+        assert said.startswith("Your progress could not be saved")
+        assert file.read_bytes() == data
+        return
+    assert solved(file) == before | {"09.9"}
+    kept = file.with_name("progress.json.bak")
+    if kept.exists():
+        assert kept.read_bytes() == data
+    else:
+        state = json.loads(data)
+        now = json.loads(file.read_bytes())
+        assert all(now[key] == state[key] or key == "exercises" for key in state if key in now)
+
+
+def test_a_second_damage_keeps_the_first(tmp_path, capsys):
+    file = tmp_path / "progress.json"
+    for number, torn_text in enumerate(('{"a', "{", "[")):
+        file.write_text(torn_text)
+        assert remember(f"01.{number}", file) == ""
+    kept = {path.name: path.read_text() for path in tmp_path.glob("*.bak*")}
+    assert kept == {
+        "progress.json.bak": '{"a',
+        "progress.json.bak1": "{",
+        "progress.json.bak2": "[",
+    }
+    assert "progress.json.bak2" in capsys.readouterr().out
+
+
+# --- killed as they write -----------------------------------------------------------------------
+
+WRITER = """
+import sys
+from pathlib import Path
+from course_utils.exercises.progress import remember
+print("ready", flush=True)
+for number in range(10**6):
+    said = remember(f"{sys.argv[2]}.{number}", Path(sys.argv[1]))
+    if said:
+        print(said, flush=True)
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.parametrize("seed", range(how_many(1, 20)))
+def test_notebooks_killed_as_they_write(tmp_path, seed):
+    """Two write at once and are killed: what either was told to be saved is there."""
+    file = tmp_path / "progress.json"
+    writers = []
+    for name in ("01", "02"):
+        command = [sys.executable, "-c", WRITER, file, name]
+        said = tmp_path / f"said-{name}"
+        writers.append(Tree(command, cwd=tmp_path, env=environment(), output=said))
+    try:
+        while not all(len(writer.text().splitlines()) > 5 for writer in writers):
+            time.sleep(0.05)
+        time.sleep(random.Random(seed).uniform(0, 0.5))
+    finally:
+        for writer in writers:
+            writer.kill()
+    done = solved(file)
+    for name, writer in zip(("01", "02"), writers, strict=True):
+        lines = writer.text().splitlines(keepends=True)
+        told = {line.strip() for line in lines[1:] if line.endswith("\n")}
+        assert all(number.isdecimal() for number in told), "it could not save"
+        assert {f"{name}.{number}" for number in told} <= done
+    assert remember("03.1", file) == ""
+    assert not list(tmp_path.glob(".*")), "temporary files of the killed are left"
+    assert not list(tmp_path.glob("*.bak*"))
+
+
+def test_a_progress_file_that_is_a_folder(tmp_path):
+    (tmp_path / "progress.json").mkdir()
+    assert solved(tmp_path / "progress.json") == set()
+    assert "could not be saved" in remember("01.1", tmp_path / "progress.json")

@@ -26,7 +26,7 @@ def load(tmp_path):
 
 
 def test_everything_is_read(load, tmp_path):
-    html = '[output.html]\ndefault-theme = "dark"\nedit-url-template = "x/{path}"\n'
+    html = '[output.html]\ndefault-theme = "dark"\ngit-branch = "next"\n'
     second = SECOND + 'needs = ["01_first"]\n[chapter.full]\nlr = 0.9\nn = 3\n' + PUBLISHED
     manifest = load(HEAD + html + CHAPTER + second)
     assert manifest.root == tmp_path
@@ -35,7 +35,7 @@ def test_everything_is_read(load, tmp_path):
     assert manifest.book.language == "en"
     assert manifest.build_dir == tmp_path / "build"
     assert manifest.html.default_theme == "dark"
-    assert manifest.html.edit_url_template == "x/{path}"
+    assert manifest.html.git_branch == "next"
     first, second = manifest.chapters
     assert (first.name, first.number, first.topic, first.needs) == ("01_first", 1, "first", [])
     assert first.published is None and first.full == {}

@@ -32,7 +32,7 @@ class Book:
 class Html:
     default_theme: str = "auto"
     git_repository_url: str | None = None
-    edit_url_template: str | None = None  # `{path}` stands for the chapter's path in the repository
+    git_branch: str = "main"  # where "open in Colab" and "open in Binder" find the chapters
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def load_manifest(path=None, *, check_files=True):
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ManifestError(f"{path}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # more than tomllib's own: digits, depth, bytes
         raise ManifestError(f"{path}: is not valid TOML: {error}") from None
 
     top = _Table(data, "", path.name)
@@ -148,7 +148,7 @@ def _read_html(table):
     html = Html(
         default_theme=theme,
         git_repository_url=table.text("git-repository-url", None),
-        edit_url_template=table.text("edit-url-template", None),
+        git_branch=table.text("git-branch", "main"),
     )
     table.end()
     return html
@@ -163,7 +163,7 @@ def _read_profiles(table):
 def _read_chapter(table, src, earlier, check_files):
     names = [chapter.name for chapter in earlier]
     file = table.text("file")
-    name = Path(file).name.removesuffix(".ipynb")
+    name = file.removesuffix(".ipynb")  # with no folder before it: all lie in src
     number, _, topic = name.partition("_")
     if not (file.endswith(".ipynb") and number.isdecimal() and topic.isidentifier()):
         table.fail("file", f'expected a name such as "03_lenet.ipynb", got {_show(file)}')

@@ -8,12 +8,14 @@ import nbformat
 
 from course_utils.errors import BookError
 from course_utils.publish.book.boxes import exercise_cells
+from course_utils.publish.book.equations import number_equations, tags_of
+from course_utils.publish.book.figures import Captions, describe_figures, has_figures
+from course_utils.publish.book.prose import HEADING, headings, without_fences
+from course_utils.publish.book.references import link_references
 from course_utils.results import RECORD_MIME
 
 INJECTED_TAG = "injected-parameters"
-HEADING = re.compile(r"^(#{1,6})\s+(.+?)\s*#*\s*$", re.MULTILINE)
 CHAPTER_LINK = re.compile(r"(?<!!)\[([^\]\[]+)\]\((\d+)_\w+\.ipynb(?:#[^)]*)?\)")
-FENCE = re.compile(r"^(`{3,}|~{3,}).*?^\1", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -93,38 +95,63 @@ def facts_of(notebook, report, name):
     )
 
 
-def page_of(notebook, chapter, head, last):
+def page_of(notebook, chapter, head, book):
     """The notebook as the book shows it.
 
-    head: HTML that goes under the title. last: number of the book's last chapter; links to those
-    that are still to come become plain text. Every figure gets alt text; papermill's injected cell
+    head: HTML that goes under the title. book: the Shared of all chapters; links to chapters that
+    are still to come become plain text. Every figure gets alt text and, where the notebook has one,
+    a numbered caption; mentions of equations and works become links; papermill's injected cell
     becomes a sentence; hints and solutions of exercises become closed boxes; style sheets that
     outputs carry with them are dropped for the book's own.
     """
     language = notebook.metadata.get("language_info", {"name": "python"})
     page = nbformat.v4.new_notebook(metadata={"language_info": language})
     heading, titled = chapter.title, False
+    captions = Captions(chapter)
     for cell in notebook.cells:
         shown = [cell]
         if cell.cell_type == "markdown":
-            cell.source = CHAPTER_LINK.sub(
-                lambda link: link[1] if int(link[2]) > last else link[0], cell.source
-            )
+            heading = ([heading] + [text for _, text in headings(cell.source)])[-1]
+            cell.source = _with_links(captions.within(cell.source), book)
             if not titled and (title := _first_title(cell.source)):
                 cell.source = f"{cell.source[:title]}\n\n{raw_html(head)}\n\n{cell.source[title:]}"
                 titled = True
-            heading = _last_heading(cell.source) or heading
         elif cell.cell_type == "code":
             if INJECTED_TAG in _tags(cell):
                 shown = [nbformat.v4.new_markdown_cell(_injected_note(cell.source))]
             else:
-                _describe_figures(cell, heading)
+                if has_figures(cell):
+                    describe_figures(cell, heading)
                 _clean_outputs(cell)
-                shown = exercise_cells(cell)
+                shown = exercise_cells(cell) + captions.after(cell)
         page.cells += shown
     if not titled:
         raise BookError(f"{chapter.file}: no title. Give it one cell with one `# Title`.")
     return page
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the page of one chapter must know of the others."""
+
+    last: int  # number of the last chapter
+    equations: dict  # number of an equation -> page that has it, such as "01_convolution.html"
+    references: list  # of Reference
+
+
+def shared_of(chapters, notebooks, references):
+    """The Shared of a book. notebooks: chapter name -> executed notebook."""
+    equations = {
+        number: f"{chapter.name}.html"
+        for chapter in chapters
+        for number in tags_of(notebooks[chapter.name])
+    }
+    return Shared(max(chapter.number for chapter in chapters), equations, references)
+
+
+def _with_links(source, book):
+    source = CHAPTER_LINK.sub(lambda link: link[1] if int(link[2]) > book.last else link[0], source)
+    return number_equations(link_references(source, book.references), book.equations)
 
 
 def raw_html(text):
@@ -136,36 +163,12 @@ def _tags(cell):
     return cell.metadata.get("tags", [])
 
 
-def _prose(source):
-    """The same text, with fenced code blanked out so that a comment in it is no heading."""
-    return FENCE.sub(lambda match: " " * len(match[0]), source)
-
-
 def _first_title(source):
     """Where the first H1 ends, or 0."""
-    for match in HEADING.finditer(_prose(source)):
+    for match in HEADING.finditer(without_fences(source)):
         if len(match[1]) == 1:
             return match.end()
     return 0
-
-
-def _last_heading(source):
-    found = HEADING.findall(_prose(source))
-    return re.sub(r"[*`$\[\]]|\]\([^)]*\)", "", found[-1][1]) if found else None
-
-
-def _describe_figures(cell, heading):
-    """Alt text for the cell's pictures: its own `alt`, else the heading it stands under."""
-    figures = [o for o in cell.outputs if any(m.startswith("image/") for m in o.get("data", {}))]
-    if not figures:
-        return
-    image = {"alt": cell.metadata.get("alt") or f"Figure of the cell under “{heading}”"}
-    # A retina figure says its size in CSS pixels: half of what the file holds.
-    widths = [o.metadata.get("image/png", {}).get("width") for o in figures]
-    if widths[0] and len(set(widths)) == 1:
-        image["width"] = f"{widths[0]}px"
-    options = dict(cell.metadata.get("mystnb", {}))
-    cell.metadata["mystnb"] = {**options, "image": {**image, **options.get("image", {})}}
 
 
 def _clean_outputs(cell):

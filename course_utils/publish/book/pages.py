@@ -4,10 +4,17 @@ import re
 from html import escape
 from importlib.resources import files
 from string import Template
+from urllib.parse import quote
 
 from course_utils.publish.book.chapters import raw_html
 from course_utils.publish.book.coursemap import course_map, hours
 from course_utils.publish.report import minutes
+
+GITHUB = re.compile(r"https://github\.com/([^/]+/[^/]+?)(?:\.git)?/?")
+STAND_IN = (
+    "**Stand-in** means: the real images were not at hand, and these networks learned garments "
+    "that the course draws itself. Their numbers say nothing about Fashion-MNIST."
+)
 
 
 def assets():
@@ -15,10 +22,11 @@ def assets():
     return files("course_utils.publish.book") / "assets"
 
 
-def title_page(manifest, facts, play):
+def title_page(manifest, facts, play, back):
     """MyST source of index.md.
 
-    facts: chapter name -> Facts. play: whether there is a playground.
+    facts: chapter name -> Facts. play: whether there is a playground. back: page name -> title of
+    what follows the chapters.
     """
     chapters = manifest.chapters
     toctree = "\n".join(
@@ -34,7 +42,20 @@ def title_page(manifest, facts, play):
         map=raw_html(course_map(chapters)),
         data=_data_of_build(facts.values()),
         toctree=toctree + "\nDraw a digit <playground>" * play,
+        back="\n".join(f"{title} <{name}>" for name, title in back.items()),
         play='<a href="playground.html">or draw a digit and watch LeNet answer</a>' * play,
+    )
+
+
+def print_cover(manifest, facts):
+    """MyST source of what print.html begins with."""
+    template = Template((assets() / "print.md").read_text(encoding="utf-8"))
+    return template.substitute(
+        title=manifest.book.title,
+        description=manifest.book.description,
+        authors=escape(", ".join(manifest.book.authors)),
+        map=raw_html(course_map(manifest.chapters)),
+        data=_data_of_build(facts.values()),
     )
 
 
@@ -43,7 +64,7 @@ def status_page(manifest, facts, report):
 
     report: as `read_report` gives it, None for notebooks that come without one.
     """
-    rows = [["Chapter", "Time", "Test accuracy", "Published", "Verdict", "Data", "Device"]]
+    rows = [["Chapter", "Time", "Test accuracy", "Published", "Reached?", "Data", "Device"]]
     rows.append(["---", "--:", "--:", "---", "---", "---", "---"])
     for chapter in manifest.chapters:
         fact = facts[chapter.name]
@@ -53,8 +74,8 @@ def status_page(manifest, facts, report):
                 minutes(fact.seconds),
                 "–" if fact.test_acc is None else f"{fact.test_acc:.3f}",
                 _band(chapter),
-                fact.verdict,
-                ", ".join(fact.sources) or "–",
+                _against_band(chapter, fact, report),
+                ", ".join(map(_source, fact.sources)) or "–",
                 fact.device or "–",
             ]
         )
@@ -67,8 +88,26 @@ def status_page(manifest, facts, report):
     return template.substitute(
         table=_table(rows),
         bands=bands or "- No chapter has one yet.",
+        stand_in=STAND_IN if any(fact.stand_in for fact in facts.values()) else "",
         machine=_table(_machine(report)) if report else "The notebooks came without a report.",
     )
+
+
+def _source(name):
+    return f"**{name}**" if "stand-in" in name else name
+
+
+def _against_band(chapter, fact, report):
+    """Reached, above or below; "not run" where the published settings were not, and why."""
+    if not chapter.published:
+        return "–"
+    if fact.verdict in ("reached", "above", "below"):
+        return fact.verdict
+    if report is None or fact.test_acc is None:
+        return "not run"
+    if fact.fast:
+        return "not run: a fast run"
+    return "not run: a stand-in" if fact.stand_in else f"not run: {report['profile']} settings"
 
 
 def _machine(report):
@@ -109,8 +148,28 @@ def chapter_head(chapter, manifest, fact):
     parts.append(
         f'<a href="notebooks/{escape(chapter.name)}.ipynb" download>Download the notebook</a>'
     )
+    parts += [
+        f'<a href="{escape(url)}">Open in {place}</a>'
+        for place, url in hosted(chapter, manifest).items()
+    ]
     strip = f'<p class="chapter-facts">{" · ".join(parts)}</p>'
     return strip + (_run_note(chapter, fact) if fact.trained else "")
+
+
+def hosted(chapter, manifest):
+    """Name -> address of what runs the chapter in a browser, if book.toml names a repository.
+
+    Only GitHub's: {} without one, and for other hosts.
+    """
+    repository = GITHUB.fullmatch(manifest.html.git_repository_url or "")
+    if not repository or not chapter.file.is_relative_to(manifest.root):
+        return {}
+    path = chapter.file.relative_to(manifest.root).as_posix()
+    name, branch = repository[1], quote(manifest.html.git_branch, safe="")
+    return {
+        "Colab": f"https://colab.research.google.com/github/{name}/blob/{branch}/{quote(path)}",
+        "Binder": f"https://mybinder.org/v2/gh/{name}/{branch}?labpath={quote(path, safe='')}",
+    }
 
 
 def _run_note(chapter, fact):

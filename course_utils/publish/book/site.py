@@ -11,8 +11,8 @@ from pathlib import Path
 import nbformat
 
 from course_utils.errors import BookError, RunError
-from course_utils.publish.book import pages
-from course_utils.publish.book.chapters import facts_of, page_of, read_executed
+from course_utils.publish.book import functions, glossary, pages, printing, references
+from course_utils.publish.book.chapters import facts_of, page_of, read_executed, shared_of
 from course_utils.publish.book.lighten import lighten
 from course_utils.publish.book.playground import add_playground
 from course_utils.publish.report import read_report
@@ -44,9 +44,10 @@ def build_book(manifest, executed_dir, out_dir):
         raise BookError(f"cannot write to {out_dir.parent}: {error.strerror}.") from error
     with work as folder:
         source, extra, site = (Path(folder) / part for part in ("source", "extra", "site"))
-        _write_source(manifest, notebooks, report, source, extra)
+        printed = _write_source(manifest, notebooks, report, source, extra)
         _run_sphinx(manifest, source, extra, site, Path(folder) / "doctrees")
         lighten(site)
+        printing.write_print_page(site, printed)
         old = Path(folder) / "old"
         if out_dir.exists():
             out_dir.rename(old)
@@ -77,7 +78,10 @@ def _replaceable(folder):
 
 
 def _write_source(manifest, notebooks, report, source, extra):
-    """What Sphinx reads: pages in `source`; what it only copies, in `extra`."""
+    """What Sphinx reads: pages in `source`; what it only copies, in `extra`.
+
+    Returns the names of the pages that print.html holds, in order.
+    """
     originals = manifest.book.src
     # Pictures that chapters show lie beside them; texts there are no pages of the book.
     skip = shutil.ignore_patterns("*.ipynb", "*.md", "*.py", ".*", "__pycache__")
@@ -85,21 +89,53 @@ def _write_source(manifest, notebooks, report, source, extra):
     (extra / "notebooks").mkdir(parents=True)
     facts = {name: facts_of(notebook, report, name) for name, notebook in notebooks.items()}
     play = add_playground(manifest.chapters, notebooks, source, pages.assets())
-    last = max(chapter.number for chapter in manifest.chapters)
+    back, works = _back_matter(manifest, notebooks)
+    for name, (_, text) in back.items():
+        (source / f"{name}.md").write_text(text, encoding="utf-8")
+    book = shared_of(manifest.chapters, notebooks, works)
     for chapter in manifest.chapters:
         head = pages.chapter_head(chapter, manifest, facts[chapter.name])
-        page = page_of(notebooks[chapter.name], chapter, head, last)
+        page = page_of(notebooks[chapter.name], chapter, head, book)
         nbformat.write(page, source / f"{chapter.name}.ipynb")
         shutil.copy(chapter.file, extra / "notebooks")
-    title_page = pages.title_page(manifest, facts, play)
+    titles = {name: title for name, (title, _) in back.items() if title}
+    title_page = pages.title_page(manifest, facts, play, titles)
     (source / "index.md").write_text(title_page, encoding="utf-8")
     status = pages.status_page(manifest, facts, report)
     (source / "status.md").write_text(status, encoding="utf-8")
+    cover = pages.print_cover(manifest, facts)
+    (source / f"{printing.PAGE}.md").write_text(cover, encoding="utf-8")
     static = source / "_static"
     static.mkdir(exist_ok=True)
     for asset in ("course.css", "course.js", "mark.svg"):
         (static / asset).write_bytes((pages.assets() / asset).read_bytes())
     shutil.copy(_mathjax(), static / MATHJAX)
+    back_pages = [
+        name for name in ("glossary", "references", "status") if name in {*back, "status"}
+    ]
+    return [chapter.name for chapter in manifest.chapters] + back_pages
+
+
+def _back_matter(manifest, notebooks):
+    """What follows the chapters: {page name: (title in the contents, MyST source)}, the References.
+
+    Glossary and references are there when their files lie beside the chapters, listings when the
+    package does beside book.toml.
+    """
+    back, works = {}, []
+    if (path := manifest.book.src / glossary.FILE).is_file():
+        terms = glossary.read_glossary(path)
+        back["glossary"] = ("Glossary", glossary.glossary_page(terms, manifest, notebooks))
+    if (path := manifest.book.src / references.FILE).is_file():
+        works = references.read_references(path)
+        page = references.references_page(works, manifest, notebooks)
+        back["references"] = ("References", page)
+    modules = functions.modules_of(manifest.root / functions.PACKAGE)
+    index = functions.index_page(manifest, notebooks, modules)
+    back["functions"] = ("Functions and classes", index)
+    for name, text in functions.listing_pages(modules).items():
+        back[name] = (None, text)
+    return back, works
 
 
 def _mathjax():

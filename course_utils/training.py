@@ -5,6 +5,8 @@
 
 import contextlib
 import math
+import os
+import shutil
 
 import torch
 from torch import nn
@@ -143,7 +145,7 @@ def train_ch6(
     parts = {"net": net, "optimizer": optimizer, "scheduler": scheduler}
     parts |= {"history": history, "epoch so far": seen}
     keeper = Checkpoint(checkpoint, checkpoint_every, about, parts, train_iter)
-    model = distributed.data_parallel(_compiled(net, compile))
+    model = distributed.data_parallel(_compiled(net, compile, device))
     if keeper.resume(device) and verbose:
         done = f"{len(history.loss)} of {num_epochs} epochs"
         print(f"resumed from {checkpoint}: {done} and {len(seen.losses)} steps were done")
@@ -278,10 +280,16 @@ def _fastest(net, train_iter, loss, device):
     return as_precision(distributed.same_everywhere(best))
 
 
-def _compiled(net, mode):
-    """`net` compiled by torch: it shares its weights with `net`."""
+def _compiled(net, mode, device):
+    """`net` compiled by torch: it shares its weights with `net`.
+
+    On CUDA, mode "reduce-overhead" also records the step as a graph, for nets of small layers.
+    """
     if not mode:
         return net
+    compilers = [os.environ.get("CXX"), "c++", "g++", "clang++", "cl"]
+    if device.type == "cpu" and not any(name and shutil.which(name) for name in compilers):
+        raise TrainingError("compile needs a C++ compiler, and there is none: leave it out")
     return torch.compile(net, mode=None if mode is True else mode)
 
 

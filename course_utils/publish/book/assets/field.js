@@ -2,8 +2,8 @@
 // A field to draw in: with mouse, pen or finger, or with the keys. Strokes are lists of points
 // [x, y] on a field of 100 × 100. onChange() is called whenever they, or the keyboard's pen, change.
 function drawingField(canvas, onChange) {
-  const { clamp, onKeys } = window.courseExplorers;
-  const SIDE = 100;
+  const { clamp } = window.courseExplorers;
+  const SIDE = 100, MIDDLE = [50, 50];
   const field = { strokes: [], down: false, take, undo, clear, show };
   let given = false; // whether the strokes were taken from elsewhere: an own one starts afresh
   let cross = null; // [x, y] of the keyboard's pen, while it is in use
@@ -67,27 +67,28 @@ function drawingField(canvas, onChange) {
 
   // --- keys: arrows move a cross, Space puts the pen down there and lifts it ----------------------
 
-  const move = (dx, dy) => (event) => {
-    const far = event.shiftKey ? 10 : 4, [x, y] = cross ?? [SIDE / 2, SIDE / 2];
-    cross = [clamp(x + far * dx, 0, SIDE), clamp(y + far * dy, 0, SIDE)];
-    if (field.down) extend(cross);
-    else onChange();
-  };
-  const press = (event) => {
-    if (event.repeat) return;
-    cross ??= [SIDE / 2, SIDE / 2];
-    if (field.down) lift();
-    else begin(cross);
-  };
-  onKeys(canvas, {
-    ArrowLeft: move(-1, 0), ArrowRight: move(1, 0), ArrowUp: move(0, -1), ArrowDown: move(0, 1),
-    " ": press, Enter: press,
-  });
-  canvas.addEventListener("keydown", (event) => {
-    if (!(event.ctrlKey || event.metaKey) || event.key !== "z") return;
-    event.preventDefault();
-    undo();
-  });
+  const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+  function press(event) {
+    const held = event.ctrlKey || event.metaKey, arrow = ARROWS[event.key];
+    if (held && event.key === "z") {
+      undo();
+    } else if (arrow && !held && !event.altKey) {
+      const far = event.shiftKey ? 10 : 4;
+      cross = (cross ?? MIDDLE).map((at, k) => clamp(at + far * arrow[k], 0, SIDE));
+      if (field.down) extend(cross);
+      else onChange();
+    } else if ((event.key === " " || event.key === "Enter") && !event.repeat) {
+      cross ??= MIDDLE;
+      if (field.down) lift();
+      else begin(cross);
+    } else {
+      return;
+    }
+    event.preventDefault(); // the page would scroll
+  }
+
+  canvas.addEventListener("keydown", press);
   canvas.addEventListener("blur", () => {
     if (!cross) return;
     cross = null;
@@ -111,7 +112,7 @@ function drawingField(canvas, onChange) {
     if (!cross) return;
     const [x, y] = cross;
     Object.assign(context, { lineWidth: 1.5, strokeStyle: field.down ? "#f0a35e" : "#6cb6e6" });
-    for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]])
+    for (const [dx, dy] of Object.values(ARROWS))
       line([[x + 3 * dx, y + 3 * dy], [x + 9 * dx, y + 9 * dy]]);
   }
 

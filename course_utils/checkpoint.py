@@ -165,6 +165,6 @@ class _RandomNumbers:
         rank, size = distributed.world()
         rows = state["cpu"].cpu()
         if len(rows) == size:
-            torch.set_rng_state(rows[rank])
+            torch.set_rng_state(rows[rank].clone())  # torch crashes on a row other than the first
         if len(state["cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all([one.cpu() for one in state["cuda"]])

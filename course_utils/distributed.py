@@ -47,7 +47,13 @@ def join():
     if gpus:
         torch.cuda.set_device(local_rank() % gpus)
     own_gpu = gpus >= int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    distributed.init_process_group("nccl" if own_gpu else "gloo")
+    store, rank, size = next(distributed.rendezvous("env://"))
+    if os.environ.get("LOCAL_WORLD_SIZE") == str(size):
+        # On one machine the launcher keeps its store when it starts all again: without a part of
+        # their own in it, processes would look for those that died.
+        store = distributed.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
+    backend = "nccl" if own_gpu else "gloo"
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=size)
     atexit.register(leave)
 
 

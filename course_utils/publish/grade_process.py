@@ -17,6 +17,7 @@ from course_utils.publish.pool import python_path
 
 STATUSES = ("passed", "failed", "error", "not attempted")
 LARGEST = 50_000_000  # bytes of a notebook
+_END = 5  # seconds from a process's last word to its end
 _LINE = 1_000_000  # characters that a process may say at a time
 _START = 180  # seconds; on a busy machine torch loads slowly
 _KEPT = ("PATH", "LANG", "LC_ALL", "COURSE_DATA", "LD_LIBRARY_PATH", "SYSTEMROOT")
@@ -114,7 +115,10 @@ class Graders:
 
 def _death(process, got):
     """Why a process ended before it had judged all; "" if to make room for the next one."""
-    status = process.wait()
+    try:
+        status = process.wait(_END)
+    except subprocess.TimeoutExpired:  # it did not end, but what it said made no sense
+        return "its process disturbed the grading"
     if status == 0 and got:
         return ""
     if status < 0:

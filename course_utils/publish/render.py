@@ -69,7 +69,7 @@ def html_text(data, book_title):
 
 def html_page(title, body):
     """A whole page of the course's reports. title, body: HTML. It can load and run nothing."""
-    return (
+    return plain(
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta http-equiv="Content-Security-Policy" '

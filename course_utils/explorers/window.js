@@ -229,7 +229,8 @@ courseExplorers.define("course-window", (kit) => {
     formula({ H, W, k_h, k_w, stride, padding, dilation, rows, columns }) {
       const line = (name, n, k, result) => {
         const rest = n + 2 * padding - dilation * (k - 1) - 1;
-        return `${name}: ⌊(${n} + 2·${padding} − ${dilation}·(${k} − 1) − 1) / ${stride}⌋ + 1`
+        const over = `(${n} + 2·${padding} − ${dilation}·(${k} − 1) − 1) / ${stride}`;
+        return `${name}: ⌊${over}⌋ + 1`
           + ` = ⌊${rest} / ${stride}⌋ + 1 = ${result}`;
       };
       if (H === W && k_h === k_w) return line("rows and columns", H, k_h, rows);

@@ -14,6 +14,7 @@ from course_utils.publish.machine import matrix_rate
 def limit(sizes, manifest, tell):
     """Each network's rate beside that of plain matrix products, in the same rounds."""
     results = []
+    product = (sizes.product_seconds, sizes.product_size)
     chosen = [(cases.lenet_case(manifest), sizes.limit["lenet"], 0.25)]
     for topic in cases.TOPICS:
         chosen.append((cases.quick_case(manifest, topic), sizes.limit[topic], 0.9))
@@ -31,8 +32,8 @@ def limit(sizes, manifest, tell):
         found = interleave(
             {
                 "step": step,
-                "fp32 product": lambda number: matrix_rate(seconds=sizes.product_seconds),
-                "bf16 product": lambda number: matrix_rate("bfloat16", sizes.product_seconds),
+                "fp32 product": lambda number: matrix_rate("float32", *product),
+                "bf16 product": lambda number: matrix_rate("bfloat16", *product),
             },
             sizes.rounds,
             lambda text, case=case: tell(f"{case.title}: {text}"),

@@ -44,7 +44,8 @@ class Sizes:
 
     rounds: how often each side is measured. lenet_train, lenet_test: examples, None: all. nets:
     training examples of each network, quick profile. published: the same at published image sizes.
-    limit: examples of each network's steps. product_seconds: for each look at the matrix rate.
+    limit: examples of each network's steps. product_seconds, product_size: of each look at the
+    rate of products of two square matrices.
     operator_calls: for each look at an operator. scaling: examples that are 1× the data.
     """
 
@@ -65,6 +66,7 @@ class Sizes:
         }
     )
     product_seconds: float = 0.3
+    product_size: int = 2048
     operator_calls: int = 20
     scaling: dict = field(default_factory=lambda: {"lenet": 15000, "resnet": 640})
 

@@ -64,25 +64,37 @@ def plot(results, path):
     """
     from matplotlib import style
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogFormatter
 
     from course_utils.plotting import STYLE
 
     curves = [result for result in results if "examples" in result]
+    names = list(dict.fromkeys(result["net"] for result in curves))
     with style.context(STYLE):
-        fig = Figure(figsize=(6.4, 3.6))
-        ax = fig.subplots()
-        for result in curves:
-            counts, sides = result["examples"], list(result["sides"].values())
-            medians = [side["median"] for side in sides]
-            errors = [
-                [side["median"] - side["low"] for side in sides],
-                [side["high"] - side["median"] for side in sides],
-            ]
-            label = f"{result['net']}, {result['threads']} thread{'s' * (result['threads'] > 1)}"
-            (line, *_) = ax.errorbar(counts, medians, errors, marker="o", ms=4, label=label)
-            ideal = [medians[0] * counts[0] / count for count in counts]
-            ax.plot(counts, ideal, ":", color=line.get_color(), lw=1)
-        ax.set(xscale="log", yscale="log", xlabel="training examples", ylabel="epochs per second")
-        ax.set_title("dotted: cost that grows as the data")
-        ax.legend()
+        fig = Figure(figsize=(7.6, 3.2), layout="constrained")
+        axes = fig.subplots(1, len(names), squeeze=False)[0]
+        for ax, name in zip(axes, names, strict=True):
+            for result in curves:
+                if result["net"] == name:
+                    _draw(ax, result)
+            ax.set(title=name, xscale="log", yscale="log", xlabel="training examples")
+            counts = next(result["examples"] for result in curves if result["net"] == name)
+            ax.set_xticks(counts, [f"{count:,}" for count in counts])
+            ax.set_xticks([], minor=True)
+            for set_formatter in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
+                set_formatter(LogFormatter())  # 0.2, not 2 × 10⁻¹
+            ax.legend()
+        axes[0].set_ylabel("epochs per second")
+        fig.suptitle("dotted: cost that grows as the data", fontsize="medium")
         fig.savefig(path, format="png")
+
+
+def _draw(ax, result):
+    counts, sides = result["examples"], list(result["sides"].values())
+    medians = [side["median"] for side in sides]
+    below = [side["median"] - side["low"] for side in sides]
+    above = [side["high"] - side["median"] for side in sides]
+    label = f"{result['threads']} thread{'s' * (result['threads'] > 1)}"
+    line, *_ = ax.errorbar(counts, medians, [below, above], marker="o", ms=4, label=label)
+    ideal = [medians[0] * counts[0] / count for count in counts]
+    ax.plot(counts, ideal, ":", color=line.get_color(), lw=1)

@@ -69,7 +69,8 @@ def course_imports(manifest):
     lines = set()
     for chapter in manifest.chapters:
         cells = nbformat.read(chapter.file, as_version=4).cells
-        found, _ = statements([cell.source for cell in cells if cell.cell_type == "code"])
+        code = [cell.source for cell in cells if cell.cell_type == "code"]
+        found, _ = statements([source for source in code if "course_utils" in source])
         for statement in found:
             words = statement.source.split()
             if statement.imports and words[1].split(".")[0] == "course_utils":

@@ -1,6 +1,7 @@
 """Checkpoints: a training run on disk, from which it goes on as if it had never stopped."""
 
-import pickle
+import os
+import zipfile
 
 import torch
 
@@ -93,14 +94,32 @@ def read_tensors(path, device=None):
     """What `write_tensors` wrote, on `device` (None: as it was).
 
     Only tensors and plain values are accepted, so that a file from elsewhere cannot run code.
-    Raises FileNotFoundError if there is no file, TrainingError if it is something else.
+    Raises FileNotFoundError if there is no file, TrainingError if it is damaged or something else.
     """
+    problem = None
     try:
-        return torch.load(path, map_location=device, weights_only=True)
+        if _intact(path):
+            return torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
         raise
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise TrainingError(f"{path} is no file of tensors that this course wrote") from error
+    except Exception as error:  # what is no such file may raise anything
+        problem = error
+    raise TrainingError(
+        f"{path} is no file of tensors that this course wrote, or it is damaged"
+    ) from problem
+
+
+def _intact(path):
+    """Whether each part of a file of `torch.save` has its checksum, which torch.load does not see:
+    a wrong bit would be a wrong weight. Nothing in it may be packed, and take more room than it."""
+    if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for for ever
+        return False
+    with zipfile.ZipFile(path) as file:
+        parts = file.infolist()
+        packed = any(part.compress_type != zipfile.ZIP_STORED for part in parts)
+        if packed or sum(part.file_size for part in parts) > os.path.getsize(path):
+            return False
+        return file.testzip() is None
 
 
 def mismatch(own, given):

@@ -88,6 +88,12 @@ class History:
     def load(cls, path):
         """Read what `save` wrote. Raises TrainingError if the file is something else."""
         try:
-            return cls(**json.loads(Path(path).read_text()))
-        except (OSError, ValueError, TypeError) as error:
+            history = cls(**json.loads(Path(path).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise TrainingError(f"{path} is no saved History ({error})") from error
+        for name, default in asdict(cls()).items():
+            value = getattr(history, name)
+            numbers = value if isinstance(value, list) else []
+            if type(value) is not type(default) or {type(v) for v in numbers} - {int, float}:
+                raise TrainingError(f"{path} is no saved History ({name} is something else there)")
+        return history

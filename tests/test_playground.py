@@ -11,13 +11,15 @@ import torch
 from browser import PHONE, Watch, check_site, chromium_or_skip
 from look_over import SCHEMES, accessibility_problems
 from publishing import course, make_course, notebook
-from test_book import code, edit, refused, small_course
+from test_book import code, edit, small_course
 
 from course_utils.data import load_data_digits
-from course_utils.errors import WeightsError
+from course_utils.errors import BookError, WeightsError
 from course_utils.nets.lenet5_lab import LeNet5, Transformed, move_randomly
 from course_utils.publish.book import build_book
-from course_utils.publish.book.playground import LINK, SHAPES
+from course_utils.publish.book.chapters import read_executed
+from course_utils.publish.book.pages import assets
+from course_utils.publish.book.playground import LINK, SHAPES, add_playground
 from course_utils.runner import Runner
 from course_utils.training import INITS
 from course_utils.weights import (
@@ -222,18 +224,28 @@ def test_listing_is_the_code_that_runs(site):
         assert line in shown
 
 
-def test_without_weights_there_is_no_page(tmp_path):
-    manifest, run = small_course(tmp_path)
-    book = build_book(manifest, run, tmp_path / "book").parent
-    assert not (book / "playground.html").exists()
-    assert "playground" not in (book / "index.html").read_text(encoding="utf-8")
+@pytest.fixture
+def page_of(tmp_path):
+    """page_of(given): playground.md of a small course whose second chapter shares that, or None."""
+
+    def write(given):
+        manifest, run = small_course(tmp_path)
+        if given is not None:
+            share_in(run, given)
+        notebooks = {c.name: read_executed(c, run) for c in manifest.chapters}
+        made = add_playground(manifest.chapters, notebooks, tmp_path, assets())
+        return (tmp_path / "playground.md").read_text(encoding="utf-8") if made else None
+
+    return write
 
 
-def test_a_fast_run_is_called_one(tmp_path, digits):
-    manifest, run = small_course(tmp_path)
-    share_in(run, shared(digits, LeNet5(), fast=True))
-    book = build_book(manifest, run, tmp_path / "book").parent
-    assert "comes from a fast run" in (book / "playground.html").read_text(encoding="utf-8")
+def test_without_weights_there_is_no_page(page_of, tmp_path):
+    assert page_of(None) is None
+    assert not (tmp_path / "playground.md").exists() and not (tmp_path / "_static").exists()
+
+
+def test_a_fast_run_is_called_one(page_of, digits):
+    assert "comes from a fast run" in page_of(shared(digits, LeNet5(), fast=True))
 
 
 @pytest.mark.parametrize(
@@ -246,11 +258,11 @@ def test_a_fast_run_is_called_one(tmp_path, digits):
     ],
     ids=["none", "other net", "mean", "std"],
 )
-def test_weights_that_fit_no_page_stop_the_book(tmp_path, digits, changes, said):
-    manifest, run = small_course(tmp_path)
-    share_in(run, shared(digits, LeNet5(), **changes))
-    message = refused(manifest, run, tmp_path / "book")
-    assert said in message and "course run 02_train" in message
+def test_weights_that_fit_no_page_stop_the_book(page_of, digits, changes, said):
+    with pytest.raises(BookError, match=said) as caught:
+        page_of(shared(digits, LeNet5(), **changes))
+    message = str(caught.value)
+    assert "course run 02_train" in message and len(message.splitlines()) == 2
 
 
 SHARING = """
@@ -283,41 +295,77 @@ def play(site, browser):
         assert watch.problems == []
 
 
-ANSWERS = """images => {
+# Numbers travel as base64: as JSON they would take most of a minute.
+TRAVEL = """
+  const read = (text) =>
+    new Float32Array(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
+  const write = (all) => {
+    const bytes = new Uint8Array(Float32Array.from(all.flatMap((part) => [...part])).buffer);
+    let text = "";
+    for (const byte of bytes) text += String.fromCharCode(byte);
+    return btoa(text);
+  };
+  const images = (side) => {
+    const all = read(text), each = side * side;
+    return Array.from({ length: all.length / each }, (_, n) =>
+      maps(1, side, all.slice(n * each, (n + 1) * each)));
+  };
+"""
+ANSWERS = f"""text => {{ {TRAVEL}
   const weights = unpack(LENET_WEIGHTS.weights);
-  return images.map((image) => {
-    const all = lenet5(maps(1, 32, Float32Array.from(image)), weights);
-    return Object.fromEntries(Object.entries(all).map(([key, x]) => [key, [...x.data]]));
-  });
-}"""
+  const answers = images(32).map((image) => lenet5(image, weights));
+  const layers = Object.keys(answers[0]);
+  return Object.fromEntries(layers.map((key) => [key, write(answers.map((a) => a[key].data))]));
+}}"""
+PREPARED = f"""text => {{ {TRAVEL}
+  return write(images(28).map((image) => normalise(resize(image, 32), LENET_WEIGHTS).data));
+}}"""
+
+
+def to_text(tensor):
+    return base64.b64encode(tensor.numpy().astype("<f4").tobytes()).decode()
+
+
+def from_text(text):
+    """(200, n) numbers."""
+    return torch.frombuffer(bytearray(base64.b64decode(text)), dtype=torch.float32).view(
+        TEST_DIGITS, -1
+    )
+
+
+def layers_of(net, X):
+    """What the page calls the layers -> their values for X (N, 1, 32, 32), by torch: (N, n)."""
+    names = {"relu1": "C1", "pool1": "S2", "relu2": "C3", "pool2": "S4", "relu3": "C5"}
+    names |= {"relu4": "F6", "fc2": "logits"}
+    values = {"image": X.flatten(1)}
+    with torch.inference_mode():
+        for name, layer in net.eval().named_children():
+            X = layer(X)
+            if name in names:
+                values[names[name]] = X.flatten(1)
+    return values | {"probabilities": X.softmax(dim=1)}
 
 
 @pytest.mark.browser
 def test_answers_equal_torch(play, trained, inputs):
     """Every layer, for the 200 test digits, to 1e-3."""
-    net = load_quantised(LeNet5(), quantise(trained)).eval()
-    wanted, X = {"image": inputs}, inputs
-    ends = {"relu1": "C1", "pool1": "S2", "relu2": "C3", "pool2": "S4", "relu3": "C5"}
-    ends |= {"relu4": "F6", "fc2": "logits"}
-    with torch.inference_mode():
-        for name, layer in net.named_children():
-            X = layer(X)
-            if name in ends:
-                wanted[ends[name]] = X
-    wanted["probabilities"] = X.softmax(dim=1)
-    answers = play.evaluate(ANSWERS, inputs.flatten(1).tolist())
-    assert len(answers) == TEST_DIGITS
+    wanted = layers_of(load_quantised(LeNet5(), quantise(trained)), inputs)
+    answers = {
+        key: from_text(text) for key, text in play.evaluate(ANSWERS, to_text(inputs)).items()
+    }
+    assert answers.keys() == wanted.keys()
     for key, value in wanted.items():
-        ours = torch.tensor([answer[key] for answer in answers])
-        torch.testing.assert_close(ours, value.flatten(1), rtol=0, atol=1e-3)
+        torch.testing.assert_close(answers[key], value, rtol=0, atol=1e-3)
+    # fine enough to tell the rounded weights from those before rounding
+    unrounded = layers_of(trained, inputs)
+    assert (answers["logits"] - unrounded["logits"]).abs().max() > 1e-2
 
 
 @pytest.mark.browser
 def test_pictures_are_prepared_as_in_the_lab(play, digits, inputs):
-    images = (digits[1].images.flatten(1).float() / 255).tolist()
-    prepare = "all => all.map(x => [...normalise(resize(maps(1, 28, x), 32), LENET_WEIGHTS).data])"
-    ours = torch.tensor(play.evaluate(prepare.replace("28, x", "28, Float32Array.from(x)"), images))
-    torch.testing.assert_close(ours, inputs.flatten(1), rtol=0, atol=1e-4)
+    images = digits[1].images.float() / 255
+    prepared = from_text(play.evaluate(PREPARED, to_text(images)))
+    torch.testing.assert_close(prepared, inputs.flatten(1), rtol=0, atol=1e-4)
 
 
 STROKES = [[[20, 30], [45, 22], [60, 35], [30, 70], [70, 66]], [[25, 50], [50, 48]]]

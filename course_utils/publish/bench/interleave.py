@@ -20,11 +20,16 @@ def interleave(sides, rounds, tell=lambda text: None, *, warm_up=False):
             tell(f"warming up, {name}")
             measure(0)
     found = {name: [] for name in sides}
-    for number in range(rounds):
-        for name, measure in sides.items():
-            tell(f"round {number + 1} of {rounds}, {name}")
-            gc.collect()  # one side's garbage is not swept up in the other's time
-            found[name].append(measure(number))
+    gc.collect()
+    gc.freeze()  # what is there now need not be looked through each time
+    try:
+        for number in range(rounds):
+            for name, measure in sides.items():
+                tell(f"round {number + 1} of {rounds}, {name}")
+                gc.collect()  # one side's garbage is not swept up in the other's time
+                found[name].append(measure(number))
+    finally:
+        gc.unfreeze()
     return found
 
 

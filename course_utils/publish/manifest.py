@@ -5,6 +5,8 @@ Keys that no code uses are errors, so a slip of the pen cannot pass for a settin
 """
 
 import json
+import sys
+import textwrap
 import tomllib
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -17,6 +19,9 @@ FILE_NAME = "book.toml"
 THEMES = ("auto", "light", "dark")
 PROFILES = ("quick", "full")
 _REQUIRED = object()
+_LONGEST = 400  # characters of a message; a file can hold any nonsense
+_DIGITS = 4  # of a chapter's number
+_LARGEST = sys.float_info.max  # an edge of a band beyond it, or one that is no number, is refused
 
 
 @dataclass(frozen=True)
@@ -165,14 +170,15 @@ def _read_chapter(table, src, earlier, check_files):
     file = table.text("file")
     name = file.removesuffix(".ipynb")  # with no folder before it: all lie in src
     number, _, topic = name.partition("_")
-    if not (file.endswith(".ipynb") and number.isdecimal() and topic.isidentifier()):
+    numbered = number.isdecimal() and len(number) <= _DIGITS and topic.isidentifier()
+    if not (file.endswith(".ipynb") and numbered):
         table.fail("file", f'expected a name such as "03_lenet.ipynb", got {_show(file)}')
     if name in names:
         table.fail("file", f"{file} is already chapter[{names.index(name) + 1}]")
     if int(number) in [chapter.number for chapter in earlier]:
         table.fail("file", f"{file}: another chapter has the number {int(number)}")
-    if check_files and not (src / file).is_file():
-        present = [path.name for path in src.glob("*.ipynb")]
+    if check_files and not _is_file(src / file):
+        present = [path.name for path in src.glob("*.ipynb")] if _is_file(src, Path.is_dir) else []
         table.fail("file", f"there is no {file} in {src.name}/; {nearest(file, present)}")
     needs = table.texts("needs", [])
     for need in needs:
@@ -210,7 +216,8 @@ class _Table:
         self.data, self.key, self.file, self.asked = data, key, file, []
 
     def fail(self, name, message):
-        raise ManifestError(f"{self.file}: {self._full(name)}: {message}")
+        text = f"{self.file}: {self._full(name)}: {message}"
+        raise ManifestError(textwrap.shorten(text, _LONGEST, placeholder=" …"))
 
     def _full(self, name):
         return f"{self.key}.{name}" if self.key else name
@@ -233,7 +240,10 @@ class _Table:
         return get_close_matches(name, [key for key in self.data if key not in self.asked], n=1)
 
     def text(self, name, default=_REQUIRED):
-        return self.take(name, str, "a string", default)
+        value = self.take(name, str, "a string", default)
+        if value and "\0" in value:
+            self.fail(name, f"no text may hold the character U+0000, got {_show(value)}")
+        return value
 
     def texts(self, name, default=_REQUIRED):
         values = self.take(name, list, "a list of strings", default)
@@ -244,7 +254,8 @@ class _Table:
     def band(self, name):
         value = self.take(name, list, "[low, high]")
         numbers = [v for v in value if isinstance(v, int | float) and not isinstance(v, bool)]
-        if len(value) != 2 or len(numbers) != 2 or value[0] > value[1]:
+        right = len(value) == len(numbers) == 2 and -_LARGEST <= value[0] <= value[1] <= _LARGEST
+        if not right:
             self.fail(name, f"expected [low, high], got {_show(value)}")
         return (float(value[0]), float(value[1]))
 
@@ -258,6 +269,13 @@ class _Table:
     def end(self):
         for key in self.rest():
             self.fail(key, f"unknown key; {nearest(key, self.asked)}")
+
+
+def _is_file(path, kind=Path.is_file):
+    try:
+        return kind(path)
+    except OSError:  # a name that is too long for the file system
+        return False
 
 
 def _show(value):

@@ -48,7 +48,8 @@ VALUES = st.one_of(
             "{}",
             '""',
             '"\\u0000"',
-            '"' + "x" * 300 + '.ipynb"',
+            '"03_' + "x" * 300 + '.ipynb"',
+            '"03_\\u0000.ipynb"',
             '"../../01_a.ipynb"',
             '"/01_a.ipynb"',
             '"٣_a.ipynb"',
@@ -98,6 +99,15 @@ def folder(tmp_path):
 
 @fuzzed
 @given(data=st.one_of(torn(SMALL.encode()), twisted(SMALL), torn(MANIFEST), st.binary()))
+@example(data=SMALL.encode())
+@example(data=SMALL.replace("01_a.ipynb", "01_" + "a" * 300 + ".ipynb").encode())
+@example(data=SMALL.replace("01_a.ipynb", "9" * 5000 + "_a.ipynb").encode())
+@example(data=SMALL.replace("chapters", "\\u0000").encode())
+@example(data=SMALL.replace("01_a.ipynb", "01_\\u0000.ipynb").encode())
+@example(data=SMALL.replace("[0.7, 0.8]", "[nan, nan]").encode())
+@example(data=SMALL.replace("[0.7, 0.8]", "[0, 1" + "0" * 400 + "]").encode())
+@example(data=SMALL.replace("minutes = 1", "minutes = " + "9" * 5000).encode())
+@example(data=SMALL.replace("1", "[" * 5000).encode())
 def test_a_fuzzed_manifest_is_read_or_refused(folder, data):
     path = folder / "book.toml"
     path.write_bytes(data)

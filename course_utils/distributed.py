@@ -94,14 +94,18 @@ def same_everywhere(value):
 def data_parallel(net):
     """`net` so wrapped that `backward` averages the gradients over all processes; alone: `net`.
 
-    All processes start from rank 0's weights and buffers. A net without trainable parameters, or
-    one that leaves some of them out of a step, is an error of torch's.
+    All processes start from rank 0's weights and buffers, and from now on each draws random numbers
+    of its own: dropout must not drop the same units everywhere. A net without trainable parameters,
+    or one that leaves some of them out of a step, is an error of torch's.
     """
-    if world()[1] == 1:
+    rank, size = world()
+    if size == 1:
         return net
     from torch.nn.parallel import DistributedDataParallel
 
     join()
+    if rank > 0:
+        torch.manual_seed(torch.initial_seed() + rank)
     return DistributedDataParallel(net, gradient_as_bucket_view=True)
 
 

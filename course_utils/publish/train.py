@@ -159,6 +159,8 @@ def launch(job, processes, max_restarts=0, meeting=None):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cpu_count() // processes)))
     os.environ.setdefault("LOGLEVEL", "CRITICAL")  # of the launcher, whose reports fill pages
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    # Each start gets a store of its own: in a shared one processes would look for those that died.
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from browser import Watch, check_site, chromium, served
+from browser import WHOLE_BOOK, Watch, check_site, chromium, served
 
 SCHEMES = ("light", "dark")
 # WCAG 2.0 to 2.2, levels A and AA
@@ -41,7 +41,9 @@ PAINT = """() => performance.getEntriesByName("first-contentful-paint")[0]?.star
 
 
 def pages_of(folder):
-    return sorted(Path(folder).resolve().glob("*.html"))
+    """The pages that one reads on a screen."""
+    pages = sorted(Path(folder).resolve().glob("*.html"))
+    return [page for page in pages if page.name != WHOLE_BOOK]
 
 
 def accessibility_problems(page):

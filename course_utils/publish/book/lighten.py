@@ -1,4 +1,5 @@
-"""Make a built site light and independent: half the bytes, and icons that work from disk."""
+"""Make a built site light and independent: half the bytes, icons that work from disk, and a name
+for the one control that the theme leaves without."""
 
 import base64
 import re
@@ -15,6 +16,7 @@ ICON_CLASS = re.compile(r"\bfa-[\w-]+")
 SEARCH_SCRIPT = re.compile(
     r'\s*<script src="(?:_static/(?:searchtools|language_data)|searchindex)\.js[^"]*"></script>'
 )
+TOGGLE = '<summary><span class="toctree-toggle"'  # the theme gives it an icon, but no name
 SPACE = re.compile(r'<span class="w">(\s+)</span>')  # highlighting that nobody can see
 
 
@@ -28,6 +30,7 @@ def lighten(site):
             text = text.replace(f"_images/{name}.png", f"_images/{name}.webp")
         if path.name != "search.html":
             text = SEARCH_SCRIPT.sub("", text)
+        text = text.replace(TOGGLE, TOGGLE.replace("summary", 'summary aria-label="More pages"'))
         icons.update(ICON_CLASS.findall(text))
         path.write_text(text, encoding="utf-8")
     _lighten_styles(site / "_static/styles/pydata-sphinx-theme.css", icons)

@@ -24,15 +24,16 @@ function fitBox(strokes, smallest) {
 
 // How far a place is from the nearest point of a stroke.
 function distance(x, y, stroke) {
-  let nearest = Infinity;
+  let nearest = Infinity; // squared
   for (let n = 0; n < stroke.length; n++) {
     const [ax, ay] = stroke[Math.max(0, n - 1)], [bx, by] = stroke[n];
     const dx = bx - ax, dy = by - ay, squared = dx * dx + dy * dy;
     const along = squared ? ((x - ax) * dx + (y - ay) * dy) / squared : 0;
     const t = Math.min(1, Math.max(0, along)); // 0 at a, 1 at b
-    nearest = Math.min(nearest, Math.hypot(x - ax - t * dx, y - ay - t * dy));
+    const right = x - ax - t * dx, down = y - ay - t * dy;
+    nearest = Math.min(nearest, right * right + down * down);
   }
-  return nearest;
+  return Math.sqrt(nearest);
 }
 
 // A picture of the strokes, moved by (dx, dy): 1 on them, 0 off, grey between.

@@ -17,7 +17,9 @@ function drawingField(canvas, onChange) {
   }
 
   function extend(point) {
-    field.strokes.at(-1).push(point);
+    const stroke = field.strokes.at(-1), [x, y] = stroke.at(-1);
+    if (Math.hypot(point[0] - x, point[1] - y) < 0.7) return; // a shaking hand adds only work
+    stroke.push(point);
     onChange();
   }
 

@@ -34,8 +34,8 @@ def title_page(manifest, facts, play, back):
     )
     template = Template((assets() / "index.md").read_text(encoding="utf-8"))
     return template.substitute(
-        title=manifest.book.title,
-        description=manifest.book.description,
+        title=_text(manifest.book.title),
+        description=escape(manifest.book.description),
         first=chapters[0].name,
         chapters=f"{len(chapters)} chapter{'s' * (len(chapters) != 1)}",
         hours=hours(sum(chapter.minutes for chapter in chapters)),
@@ -51,8 +51,8 @@ def print_cover(manifest, facts):
     """MyST source of what print.html begins with."""
     template = Template((assets() / "print.md").read_text(encoding="utf-8"))
     return template.substitute(
-        title=manifest.book.title,
-        description=manifest.book.description,
+        title=_text(manifest.book.title),
+        description=escape(manifest.book.description),
         authors=escape(", ".join(manifest.book.authors)),
         map=raw_html(course_map(manifest.chapters)),
         data=_data_of_build(facts.values()),
@@ -80,7 +80,8 @@ def status_page(manifest, facts, report):
             ]
         )
     bands = "\n".join(
-        f"- {chapter.number} · {chapter.title}: {_band(chapter)}, {chapter.published_source}"
+        f"- {chapter.number} · {_text(chapter.title)}: {_band(chapter)}, "
+        + _text(chapter.published_source)
         for chapter in manifest.chapters
         if chapter.published
     )
@@ -127,7 +128,12 @@ def _machine(report):
 
 def _table(rows):
     """Markdown of a table; the second row holds the alignments."""
-    return "\n".join(f"| {' | '.join(c.replace('|', ' ') for c in row)} |" for row in rows)
+    return "\n".join(f"| {' | '.join(_text(c).replace('|', ' ') for c in row)} |" for row in rows)
+
+
+def _text(words):
+    """Words as Markdown that holds no HTML; marks of Markdown stay what they are."""
+    return escape(words, quote=False)
 
 
 def _band(chapter):
@@ -209,4 +215,4 @@ def _data_of_build(facts):
     names = list(dict.fromkeys(source for fact in facts for source in fact.sources))
     if not names:
         return "No chapter of this build trained a network."
-    return f"The networks in this build were trained on {_list(names)}."
+    return f"The networks in this build were trained on {_text(_list(names))}."

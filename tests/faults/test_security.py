@@ -197,6 +197,51 @@ def test_the_page_for_a_student():
         assert_harmless(feedback(student))
 
 
+class Active(HTMLParser):
+    """What of a page would act: texts of scripts, handlers, addresses that are scripts."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.acts, self.inside = [], False
+        self.feed(page)
+
+    def handle_starttag(self, name, attributes):
+        self.inside = name == "script"
+        self.acts += [value or "" for key, value in attributes if key.startswith("on")]
+        self.acts += [value for key, value in attributes if key in ("src", "href") and value]
+
+    def handle_endtag(self, name):
+        self.inside = False
+
+    def handle_data(self, text):
+        self.acts += [text] if self.inside else []
+
+
+def test_the_book_shows_outputs_as_text(tmp_path):
+    """Texts of any kind; HTML that a chapter itself displays is its author's, and stays."""
+    pytest.importorskip("sphinx", reason="NOT RUN: needs the book's packages")
+    marked = EVIL.replace("alert(", "pwned(").partition("\x1b")[0]  # the book refuses escapes
+    source = (
+        "from course_utils.results import record\n"
+        f"print({marked!r})\n"
+        f"record(source={marked!r}, device={marked!r}, test_acc=0.5)\n"
+        f"{marked!r}"
+    )
+    warns = f"import sys\nprint({marked!r}, file=sys.stderr)"
+    make_course(tmp_path, {"01_a": notebook(source, warns)})
+    path = tmp_path / "book.toml"
+    facts = path.read_text().replace('title = "T"', f"title = {json.dumps(marked[:60])}")
+    facts = facts.replace('summary = "S"', f"summary = {json.dumps(marked[:60])}")
+    path.write_text(facts, encoding="utf-8")
+    for step in (["run", "--no-rate"], ["book"]):
+        result = course(*step, cwd=tmp_path)
+        assert result.returncode == 0, result.stdout + result.stderr
+    assert "pwned(1)" in (tmp_path / "build/book/01_a.html").read_text(encoding="utf-8")
+    for page in (tmp_path / "build" / "book").glob("*.html"):
+        acts = Active(page.read_text(encoding="utf-8")).acts
+        assert [text for text in acts if "pwned" in text or text == "x"] == [], page.name
+
+
 # --- tables and terminals ----------------------------------------------------------------------
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "x;=1", "x; =1", "a\n=1", "＝1", ";;@1"]

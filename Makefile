@@ -1,7 +1,7 @@
 # make        set up, run every chapter, build the book      make test   set up, run the tests
 # make lab    your own copies, in JupyterLab                 make book   only the book
 # make run    only the chapters                              make lint   only ruff
-# make soak   the fault tests in full, an hour or so
+# make soak   the fault tests in full, an hour or so         make bench  time and memory
 # make clean  remove what was built (not .venv, not data/)
 
 PYTHON ?= python3
@@ -18,7 +18,7 @@ endif
 export PIP_NO_COMPILE =
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: all course run book test soak lint lab clean
+.PHONY: all course run book test soak bench lint lab clean
 all: course
 
 course: run book
@@ -35,6 +35,10 @@ test: $(READY) lint
 
 soak: $(READY)
 	COURSE_SOAK=1 $(BIN)/python -m pytest -n auto --dist loadgroup tests/faults
+
+# Twelve minutes on two cores that do nothing else.
+bench: $(READY)
+	$(COURSE) bench
 
 lint: $(READY)
 	$(BIN)/ruff check

@@ -18,7 +18,18 @@ def test_version_and_entry_point(tmp_path):
     assert point.value == "course_utils.publish.cli:main"
 
 
-COMMANDS = ["run", "book", "data", "save", "refresh", "lab", "progress", "exercises", "grade"]
+COMMANDS = [
+    "run",
+    "book",
+    "data",
+    "save",
+    "refresh",
+    "lab",
+    "progress",
+    "exercises",
+    "grade",
+    "bench",
+]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -1,0 +1,94 @@
+"""A process of a group is killed: the launcher starts all again, and the run ends as it should."""
+
+import random
+import time
+
+import psutil
+import pytest
+import torch
+from publishing import command, environment
+
+from course_utils.history import History
+from faults.harness import Tree, how_many, wait_until
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("distributed")]
+
+TRAIN = (
+    "train", "lenet", "--nproc", 2, "--epochs", 4, "--lr", 0.001, "--train-examples", 2000,
+    "--test-examples", 100, "--batch-size", 32, "--checkpoint-every", 1,
+)  # fmt: skip
+
+
+def start(folder, name):
+    args = [*TRAIN, "--checkpoint", f"{name}.ckpt", "--history", f"{name}.json"]
+    env = environment(
+        COURSE_STANDIN="1", COURSE_OFFLINE="1", COURSE_PROGRESS="none", OMP_NUM_THREADS="1"
+    )
+    return Tree(
+        command(*args, "--save", f"{name}.pt"), cwd=folder, env=env, output=folder / f"{name}.txt"
+    )
+
+
+def trainers(tree):
+    """The processes that train, each with its rank in its environment, in the order of ranks."""
+    found = {}
+    for process in tree.alive():
+        try:
+            parent, name = process.parent(), " ".join(process.cmdline())
+            if parent and parent.pid == tree.process.pid and "spawn_main" in name:
+                found[process.create_time(), process.pid] = process
+        except psutil.Error:
+            continue
+    return [found[key] for key in sorted(found)]
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory):
+    """Weights and record of the run that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("calm")
+    with start(folder, "calm") as tree:
+        status, text = tree.end(300)
+    assert status == 0, text
+    return torch.load(folder / "calm.pt", weights_only=True), History.load(folder / "calm.json")
+
+
+@pytest.mark.parametrize("attempt", range(how_many(2, 20)))
+def test_a_killed_rank_is_started_again_and_the_run_ends_right(tmp_path, calm, attempt):
+    chance = random.Random(attempt)
+    with start(tmp_path, "hurt") as tree:
+        wait_until((tmp_path / "hurt.ckpt").exists, 120, "the first checkpoint")
+        time.sleep(chance.uniform(0, 0.5))
+        trainers(tree)[attempt % 2].kill()
+        status, text = tree.end(300)
+        assert status == 0, text
+        assert "restart 1 of 3" in text and "resumed from" in text, text
+        wait_until(lambda: not tree.alive(), 30, "all processes to end")
+    weights, history = calm
+    hurt = torch.load(tmp_path / "hurt.pt", weights_only=True)
+    for name, weight in weights.items():
+        assert torch.equal(hurt[name], weight), name
+    record = History.load(tmp_path / "hurt.json")
+    assert (record.loss, record.test_acc) == (history.loss, history.test_acc)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "hurt.ckpt", "hurt.json", "hurt.pt", "hurt.txt",
+    ]  # fmt: skip
+
+
+def test_when_every_start_fails_it_says_so_in_a_line(tmp_path):
+    args = [*TRAIN, "--checkpoint", "c.ckpt", "--max-restarts", 0]
+    env = environment(COURSE_STANDIN="1", COURSE_PROGRESS="none", OMP_NUM_THREADS="1")
+    with Tree(command(*args), cwd=tmp_path, env=env, output=tmp_path / "out.txt") as tree:
+        wait_until((tmp_path / "c.ckpt").exists, 120, "the first checkpoint")
+        trainers(tree)[1].kill()
+        status, text = tree.end(120)
+        wait_until(lambda: not tree.alive(), 30, "all processes to end")
+    assert status == 2 and "failed" in text and "Traceback" not in text
+    assert len(text.strip().splitlines()) <= 2, text
+
+
+def test_no_process_outlives_the_launcher(tmp_path):
+    with start(tmp_path, "orphans") as tree:
+        wait_until((tmp_path / "orphans.ckpt").exists, 120, "the first checkpoint")
+        tree.process.kill()
+        tree.process.wait()
+        wait_until(lambda: not tree.alive(), 30, "the processes to notice")

@@ -16,6 +16,7 @@ CHAPTERS = {
     "07": "googlenet",
     "08": "resnet",
     "09": "comparison",
+    "10": "scaling",
 }
 
 

@@ -231,10 +231,10 @@ def _parser():
     )
     train.add_argument(
         "--checkpoint-every",
-        type=_positive_number,
-        default=60,
-        metavar="S",
-        help="seconds between two (default: 60)",
+        type=_positive_int,
+        default=200,
+        metavar="N",
+        help="steps between two, besides that after each epoch (default: 200)",
     )
     train.add_argument("--history", metavar="PATH", help="write the record as JSON")
     train.add_argument("--save", metavar="PATH", help="write the trained weights")

@@ -23,6 +23,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 LONG = (
     "test_jupyterlab",
     "test_book",
+    "test_book_parts",
     "test_accessibility",
     "test_chapters",
     "test_full_profile",

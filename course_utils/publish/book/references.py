@@ -19,7 +19,8 @@ FILE = "references.md"
 ITEM = re.compile(r"^- ([^\n(*]+?) \((\d{4})\):\s+\*([^*]+)\*(.*(?:\n  .*)*)", re.MULTILINE)
 
 NAMED = re.compile(
-    r"\b([A-ZÀ-Þ][\w-]+)(?:,?\s(?:and|others|et\sal\.|[A-ZÀ-Þ][\w-]+))*(?:,\s|\s\()((?:19|20)\d\d)\b"
+    r"\b([A-ZÀ-Þ][\w-]+)(?:(?:,|,?\sand)\s[A-ZÀ-Þ][\w-]+|\sand\sothers|\set\sal\.)*"
+    r"(?:,\s|\s\()((?:19|20)\d\d)\b"
 )
 
 

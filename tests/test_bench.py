@@ -134,10 +134,20 @@ def test_the_table_shows_what_is_saved():
         ("d2l", "4.00 s", "2.00–1,500", ""),
         ("d2l / course", "4.00 ×", "4.00–6,000", ""),
     ]
+    trained = measured("t", "s", {"a": [1.0]}, test_acc={"a": [0.5, 0.7, 0.8]})
+    assert table.lines(trained)[-1].split() == ["test", "accuracy,", "a", "0.700", "0.500–0.800"]
     one = measured("one", "MB", {"x": [12.34]}, goal=at_least(20, of="x"), note="why")
     assert table.lines(one)[:2] == ["one", "(why)"]
     assert table.lines(one)[2].split() == ["x", "12.3", "MB", "goal", "≥", "20:", "missed"]
     assert table.lines(not_run("GPU", "none here")) == ["GPU: not run (none here)"]
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [(0.01234, "0.0123"), (2, "2.00"), (99.94, "99.9"), (99.96, "100"), (12345.6, "12,346")],
+)
+def test_three_digits(value, text):
+    assert table.figure(value) == text
 
 
 def test_the_geometric_mean_of_the_nets(manifest, monkeypatch):
@@ -233,7 +243,7 @@ def test_lenet_against_d2l(manifest, small_files):
     assert "1,280 examples, 30 to evaluate" in result["what"]
     assert result["goal"]["at_least"] == 4 and result["ratio"]["of"] == "d2l / course"
     for accuracies in result["test_acc"].values():
-        assert len(accuracies) == 2 and all(0 <= a <= 1 for a in accuracies)
+        assert len(accuracies["values"]) == 2 and 0 <= accuracies["low"] <= accuracies["high"] <= 1
 
 
 @pytest.mark.xdist_group("d2l")
@@ -342,8 +352,7 @@ def test_a_fresh_process():
         fresh.in_fresh_process(fresh.import_seconds, "import no_such_module")
 
 
-def test_scaling_and_its_plot(manifest, small_nets, monkeypatch, tmp_path):
-    monkeypatch.setenv("COURSE_STANDIN", "1")
+def test_scaling_and_its_plot(manifest, small_files, small_nets, monkeypatch, tmp_path):
     monkeypatch.setattr(scaling, "cpu_count", lambda: 2)
     asked = []
 
@@ -377,26 +386,20 @@ def test_threads_reach_the_process(tmp_path, monkeypatch):
 # ------------------------------------------------------------------------------------ not run
 
 
-def plain_report(folder):
-    """The file as it is: what a report must hold besides is not of interest here."""
-    return json.loads((folder / "report.json").read_text())
-
-
 def write_report(folder, **changes):
     """A report of a quick run of every chapter, ten seconds each, at twice the reference rate."""
     entries = [
         {"name": chapter.name, "status": "passed", "seconds": 10.0}
         for chapter in load_manifest(REPOSITORY / "book.toml").chapters
     ]
-    data = {"chapters": entries, "fast_dev_run": False, "started": "2026-01-01", **changes}
-    data = {"matmul_gflops": 2.0 * chapters.REFERENCE, **data}
+    data = {"profile": "quick", "versions": {}, "fast_dev_run": False, "chapters": entries}
+    data |= {"started": "2026-01-01", "matmul_gflops": 2.0 * chapters.REFERENCE, **changes}
     (folder / "run" / "quick").mkdir(parents=True)
     (folder / "run" / "quick" / "report.json").write_text(json.dumps(data))
     return len(entries)
 
 
-def test_whole_chapters(manifest, tmp_path, monkeypatch):
-    monkeypatch.setattr(chapters, "read_report", plain_report)
+def test_whole_chapters(manifest, tmp_path):
     count = write_report(tmp_path)
     each, whole = chapters.chapters(TINY, dataclasses.replace(manifest, build_dir=tmp_path), quiet)
     assert each["sides"]["03_lenet"]["values"] == [10.0] and len(each["sides"]) == count
@@ -412,8 +415,7 @@ def test_whole_chapters(manifest, tmp_path, monkeypatch):
         ({"chapters": []}, "no chapter passed"),
     ],
 )
-def test_chapters_not_run(manifest, tmp_path, monkeypatch, changes, reason):
-    monkeypatch.setattr(chapters, "read_report", plain_report)
+def test_chapters_not_run(manifest, tmp_path, changes, reason):
     write_report(tmp_path, **changes)
     with pytest.raises(NotRun, match=reason):
         chapters.chapters(TINY, dataclasses.replace(manifest, build_dir=tmp_path), quiet)
@@ -429,8 +431,7 @@ def test_chapters_without_a_report(manifest, tmp_path):
         chapters.chapters(TINY, empty, quiet)
 
 
-def test_some_chapters_are_not_the_whole_course(manifest, tmp_path, monkeypatch):
-    monkeypatch.setattr(chapters, "read_report", plain_report)
+def test_some_chapters_are_not_the_whole_course(manifest, tmp_path):
     write_report(tmp_path, chapters=[{"name": "03_lenet", "status": "passed", "seconds": 1.0}])
     _, whole = chapters.chapters(TINY, dataclasses.replace(manifest, build_dir=tmp_path), quiet)
     assert "goal" not in whole

@@ -53,12 +53,12 @@ def at_most(bound, of="ratio"):
     return {"of": of, "at_most": bound}
 
 
-def measured(what, unit, values, *, ratio=None, goal=None, note=None, **more):
+def measured(what, unit, values, *, ratio=None, goal=None, note=None, test_acc=None, **more):
     """One result, as bench.json holds it and the table shows it.
 
     values: side -> numbers in `unit`, one per round. ratio: two sides, (a, b), for a / b taken
     round by round. goal: from `at_least` or `at_most`. note: what a reader must know.
-    more: further entries.
+    test_acc: side -> test accuracy in each round. more: further entries.
     """
     result = {
         "what": what,
@@ -76,6 +76,8 @@ def measured(what, unit, values, *, ratio=None, goal=None, note=None, **more):
         result["goal"] = {**goal, "met": met}
     if note is not None:
         result["note"] = note
+    if test_acc is not None:
+        result["test_acc"] = {side: spread(numbers) for side, numbers in test_acc.items()}
     return result | more
 
 

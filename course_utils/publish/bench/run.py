@@ -53,13 +53,13 @@ class Sizes:
     lenet_train: int | None = None
     lenet_test: int | None = None
     nets: dict = field(
-        default_factory=lambda: {"alexnet": 3840, "vgg": 12800, "googlenet": 3840, "resnet": 3840}
+        default_factory=lambda: {"alexnet": 2560, "vgg": 12800, "googlenet": 3840, "resnet": 3840}
     )
     published: int = 160
     limit: dict = field(
         default_factory=lambda: {
             "lenet": 15360,
-            "alexnet": 1280,
+            "alexnet": 768,
             "vgg": 5120,
             "googlenet": 1280,
             "resnet": 1280,
@@ -68,7 +68,7 @@ class Sizes:
     product_seconds: float = 0.3
     product_size: int = 2048
     operator_calls: int = 20
-    scaling: dict = field(default_factory=lambda: {"lenet": 15000, "resnet": 640})
+    scaling: dict = field(default_factory=lambda: {"lenet": 7680, "resnet": 384})
 
 
 def bench_sizes(rounds=5, examples=None):

@@ -23,24 +23,27 @@ def lines(result):
     said = [result["what"]]
     if "note" in result:
         said.append(f"({result['note']})")
-    return said + ["  " + _aligned(row) for row in rows(result)]
+    said += ["  " + _aligned(row) for row in rows(result)]
+    for side, numbers in result.get("test_acc", {}).items():
+        said.append("  " + _aligned((f"test accuracy, {side}", *_figures(numbers), "")))
+    return said
 
 
 def rows(result):
     """(name, median, range, goal) of each side of a result and of their ratio, as text."""
     goal = result.get("goal", {"of": None})
     for name, numbers in result["sides"].items():
-        median = f"{figure(numbers['median'])} {result['unit']}"
-        yield name, median, _range(numbers), _goal(goal) if goal["of"] == name else ""
+        said = _goal(goal) if goal["of"] == name else ""
+        yield name, *_figures(numbers, result["unit"]), said
     if "ratio" in result:
         ratio = result["ratio"]
         said = _goal(goal) if goal["of"] == "ratio" else ""
-        yield ratio["of"], f"{figure(ratio['median'])} ×", _range(ratio), said
+        yield ratio["of"], *_figures(ratio, "×"), said
 
 
 def figure(value):
     """Three digits, or all those before the point: 0.0123, 1.23, 12.3, 1,230."""
-    if abs(value) >= 100:
+    if abs(value) >= 99.95:  # which is 100 in three digits
         return f"{value:,.0f}"
     return f"{value:#.3g}"
 
@@ -50,10 +53,12 @@ def _aligned(row):
     return f"{name:32}{median:>16}{between:>18}   {goal}".rstrip()
 
 
-def _range(numbers):
+def _figures(numbers, unit=""):
+    """Median and range, as text; one number has no range."""
+    median = f"{figure(numbers['median'])} {unit}".rstrip()
     if len(numbers["values"]) == 1:
-        return ""
-    return f"{figure(numbers['low'])}–{figure(numbers['high'])}"
+        return median, ""
+    return median, f"{figure(numbers['low'])}–{figure(numbers['high'])}"
 
 
 def _goal(goal):

@@ -111,13 +111,14 @@ def read_tensors(path, device=None):
 
 def _intact(path):
     """Whether each part of a file of `torch.save` has its checksum, which torch.load does not see:
-    a wrong bit would be a wrong weight. Nothing in it may be packed, and take more room than it."""
+    a wrong bit would be a wrong weight. Nothing in it may be packed, and take more room than it, or
+    be marked as a folder, for which torch.load leaves memory as it finds it."""
     if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for for ever
         return False
     with zipfile.ZipFile(path) as file:
         parts = file.infolist()
-        packed = any(part.compress_type != zipfile.ZIP_STORED for part in parts)
-        if packed or sum(part.file_size for part in parts) > os.path.getsize(path):
+        odd = any(part.compress_type != zipfile.ZIP_STORED or part.external_attr for part in parts)
+        if odd or sum(part.file_size for part in parts) > os.path.getsize(path):
             return False
         return file.testzip() is None
 

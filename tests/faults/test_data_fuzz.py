@@ -343,12 +343,24 @@ def test_weights_of_the_runner(folder, content):
 
 
 def test_every_bit_of_the_weights_is_watched(folder):
-    path, runner, step = folder / "bits.pt", fresh_runner(), 1 if SOAK else 37
-    for at in range(0, len(WEIGHTS), step):
-        path.write_bytes(WEIGHTS[:at] + bytes([WEIGHTS[at] ^ 16]) + WEIGHTS[at + 1 :])
+    path, runner, step = folder / "bits.pt", fresh_runner(), 1 if SOAK else 101
+    for bit in range(0, 8 * len(WEIGHTS), step):
+        changed = bytearray(WEIGHTS)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
         runner.net.load_state_dict(STATE)
         attempt(lambda: runner.load(path))
         assert all(torch.equal(v, STATE[name]) for name, v in runner.net.state_dict().items())
+
+
+def test_weights_that_are_marked_as_folders(tmp_path):
+    """torch.load then returns whatever lay in memory."""
+    changed, path, runner = bytearray(WEIGHTS), tmp_path / "folder.pt", fresh_runner()
+    entry = changed.rindex(b"archive/data/0") - 46  # in the list at the end of the file
+    assert changed[entry : entry + 4] == b"PK\1\2"
+    changed[entry + 38] |= 0x10
+    path.write_bytes(changed)
+    assert "is damaged" in attempt(lambda: runner.load(path))[1]
 
 
 def test_weights_that_unpack_to_more_than_they_are(tmp_path):

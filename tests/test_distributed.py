@@ -182,8 +182,8 @@ def test_networks_are_fitted_to_the_data(network, size, options, side):
         (["lenet-rgb"], ["lenet-rgb", "3 channels"]),
         (["lenet", "--optimizer", "adam"], ["adam", "adamw"]),
         (["lenet", "--checkpoint", "nowhere/c.ckpt"], ["nowhere"]),
-        (["lenet", "--train-examples", 70000], ["70000"]),
-        (["lenet", "--nproc", 2, "--optimizer", "sgd", "--lr", 1e30, *DATA], ["loss became"]),
+        (["lenet", "--train-examples", 70000], ["70,000"]),
+        (["lenet", "--nproc", 2, "--optimizer", "sgd", "--lr", 1e39, *DATA], ["loss became"]),
     ],
 )
 def test_train_refuses_in_a_line_or_two(tmp_path, args, parts):

@@ -5,6 +5,7 @@ and starting all again when one dies is the work of torch's elastic launcher (`t
 """
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import tempfile
@@ -157,10 +158,10 @@ def launch(job, processes, max_restarts=0, meeting=None):
     Raises TrainingError if the processes cannot meet, or one of them fails.
     """
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cpu_count() // processes)))
-    os.environ.setdefault("LOGLEVEL", "CRITICAL")  # of the launcher, whose reports fill pages
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     # Each start gets a store of its own: in a shared one processes would look for those that died.
     os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
+    logging.disable(logging.CRITICAL)  # the launcher's reports fill pages
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError

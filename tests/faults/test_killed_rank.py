@@ -68,7 +68,8 @@ def test_a_killed_rank_is_started_again_and_the_run_ends_right(tmp_path, calm, a
     for name, weight in weights.items():
         assert torch.equal(hurt[name], weight), name
     record = History.load(tmp_path / "hurt.json")
-    assert (record.loss, record.test_acc) == (history.loss, history.test_acc)
+    assert record.loss == pytest.approx(history.loss, abs=1e-5)  # ranks add up in another order
+    assert record.test_acc == history.test_acc
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "hurt.ckpt", "hurt.json", "hurt.pt", "hurt.txt",
     ]  # fmt: skip

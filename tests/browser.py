@@ -138,7 +138,7 @@ class Watch:
 class _Links(HTMLParser):
     def __init__(self):
         super().__init__()
-        self.ids, self.links = set(), []
+        self.ids, self.links, self.dark = set(), [], set()  # dark: loaded by dark pages only
 
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
@@ -147,6 +147,8 @@ class _Links(HTMLParser):
         for name in ("href", "src"):
             if attributes.get(name):
                 self.links.append(attributes[name])
+                if "only-dark" in (attributes.get("class") or ""):
+                    self.dark.add(attributes[name])
 
 
 def broken_links(folder):
@@ -177,7 +179,7 @@ def page_sizes(folder):
         parser = _Links()
         parser.feed(path.read_text(encoding="utf-8"))
         loaded = {path}
-        for link in parser.links:
+        for link in set(parser.links) - parser.dark:
             file = path.parent / unquote(urlsplit(link).path)
             kind = file.suffix in (".js", ".css", ".png", ".webp", ".svg", ".jpg")
             if not urlsplit(link).scheme and kind and file.is_file() and file.name != MATHJAX:

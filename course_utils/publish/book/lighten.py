@@ -7,6 +7,8 @@ import shutil
 
 from PIL import Image  # comes with matplotlib
 
+from course_utils.publish.book.ink import inked
+
 # The theme brings its icons twice: as a script of 1.5 MB, and as fonts, which do as well.
 ICON_SCRIPT = re.compile(r'\s*<script[^>]*src="[^"]*fontawesome\.js[^"]*"[^>]*></script>')
 ICON_RULE = re.compile(r'(\.fa-[\w.,-]+)\{--fa:"[^"]*"\}')
@@ -17,17 +19,17 @@ SEARCH_SCRIPT = re.compile(
     r'\s*<script src="(?:_static/(?:searchtools|language_data)|searchindex)\.js[^"]*"></script>'
 )
 TOGGLE = '<summary><span class="toctree-toggle"'  # the theme gives it an icon, but no name
+FIGURE = re.compile(r'<img(?P<before>[^>]*)src="_images/(?P<file>[^"]+\.png)"(?P<after>[^>]*)>')
 SPACE = re.compile(r'<span class="w">(\s+)</span>')  # highlighting that nobody can see
 
 
 def lighten(site):
-    """Rewrite the site in place; nothing that a reader sees changes."""
-    smaller = _images_to_webp(site / "_images")
+    """Rewrite the site in place; all that a reader sees change is that figures read better."""
+    files = _images_to_webp(site / "_images")
     icons = set()
     for path in site.glob("*.html"):
         text = SPACE.sub(r"\1", ICON_SCRIPT.sub("", path.read_text(encoding="utf-8")))
-        for name in smaller:
-            text = text.replace(f"_images/{name}.png", f"_images/{name}.webp")
+        text = FIGURE.sub(lambda tag: _figure(tag, files), text)
         if path.name != "search.html":
             text = SEARCH_SCRIPT.sub("", text)
         text = text.replace(TOGGLE, TOGGLE.replace("summary", 'summary aria-label="More pages"'))
@@ -43,18 +45,42 @@ def lighten(site):
 
 
 def _images_to_webp(folder):
-    """Store figures without loss in half the bytes; returns the names that changed."""
-    changed = []
+    """Store figures without loss in half the bytes, one for light and one for dark pages.
+
+    Returns {name of a PNG: (its file now, its file for dark pages or None)}.
+    """
+    files = {}
     for path in sorted(folder.glob("*.png")):
-        target = path.with_suffix(".webp")
         with Image.open(path) as image:
-            image.save(target, lossless=True, exact=True)
-        keep, drop = (
-            (target, path) if target.stat().st_size < path.stat().st_size else (path, target)
-        )
-        drop.unlink()
-        changed += [path.stem] * (keep == target)
-    return changed
+            pages = inked(image) or [image]
+            names = [f"{path.stem}{kind}" for kind in ("", "-dark")[: len(pages)]]
+            stored = [_store(page, folder / name) for page, name in zip(pages, names, strict=True)]
+        files[path.name] = (stored[0], stored[1] if len(stored) > 1 else None)
+    return files
+
+
+def _store(image, path):
+    """Write the picture as WebP, or as PNG if that is smaller; returns the file's name."""
+    kinds = {".webp": {"lossless": True, "exact": True}, ".png": {"optimize": True}}
+    made = {path.with_suffix(kind): options for kind, options in kinds.items()}
+    for file, options in made.items():
+        image.save(file, **options)
+    best, other = sorted(made, key=lambda file: file.stat().st_size)
+    other.unlink()
+    return best.name
+
+
+def _figure(tag, files):
+    """The tag of a figure with its new file; a second one follows, which only dark pages show."""
+    light, dark = files[tag["file"]]
+    before, after = tag["before"], tag["after"]
+    if dark is None:
+        return f'<img{before}src="_images/{light}"{after}>'
+    only = "only-dark pst-js-only"  # without scripts a page is light
+    return (
+        f'<img class="only-light"{before}src="_images/{light}"{after}>'
+        f'<img class="{only}" loading="lazy"{before}src="_images/{dark}"{after}>'
+    )
 
 
 def _lighten_styles(path, icons):

@@ -35,7 +35,7 @@ from course_utils.publish.bench.interleave import (
     measured,
     not_run,
 )
-from course_utils.publish.cli import main
+from course_utils.publish.cli import BENCH_EXAMPLES, main
 from course_utils.publish.manifest import load_manifest
 
 TINY = run.Sizes(
@@ -513,6 +513,7 @@ def test_earlier_parts_stay(one_part, manifest, tmp_path):
 
 def test_parts_by_name():
     assert run.chosen_parts() == list(run.PARTS)
+    assert f"Parts: {', '.join(run.PARTS)}." in BENCH_EXAMPLES
     assert run.chosen_parts("gpu, lenet") == ["lenet", "gpu"]
     with pytest.raises(RunError, match="'operator'.*did you mean operators"):
         run.chosen_parts("lenet,operator")

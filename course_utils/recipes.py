@@ -33,8 +33,10 @@ def _sgd(parameters, lr):
 
 
 def _adamw(parameters, lr):
+    # 0.95, not 0.999: in some hundred steps there is no time to average a thousand gradients
+    options = {"betas": (0.9, 0.95), "weight_decay": 0.01}
     parameters = list(parameters)
-    return torch.optim.AdamW(parameters, lr, weight_decay=0.01, fused=_can_fuse(parameters))
+    return torch.optim.AdamW(parameters, lr, fused=_can_fuse(parameters), **options)
 
 
 def _can_fuse(parameters):

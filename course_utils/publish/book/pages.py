@@ -159,6 +159,12 @@ def chapter_head(chapter, manifest, fact):
         for place, url in hosted(chapter, manifest).items()
     ]
     strip = f'<p class="chapter-facts">{" · ".join(parts)}</p>'
+    if hosted(chapter, manifest):
+        clone = f"!git clone -q {manifest.html.git_repository_url} course"
+        strip += (
+            f'<p class="chapter-facts">In Colab, run before all else: <code>{escape(clone)} '
+            "&amp;&amp; pip install -q -e course</code> and <code>%cd course</code></p>"
+        )
     return strip + (_run_note(chapter, fact) if fact.trained else "")
 
 

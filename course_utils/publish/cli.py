@@ -9,6 +9,7 @@ from pathlib import Path
 
 import course_utils
 from course_utils.errors import CourseError
+from course_utils.publish.plain import plain
 
 EXAMPLES = """\
 examples:
@@ -94,7 +95,7 @@ def main(argv=None):
     try:
         return args.handler(args)
     except CourseError as error:
-        print(f"course: {error}", file=sys.stderr)
+        print(f"course: {plain(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("course: stopped", file=sys.stderr)

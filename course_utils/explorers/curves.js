@@ -83,7 +83,9 @@ courseExplorers.define("course-curves", (kit) => {
       chart.addEventListener("pointerup", (event) => this.release(event));
       chart.addEventListener("pointercancel", (event) => this.release(event));
       chart.addEventListener("dblclick", all);
-      const title = name === "loss" ? name : "accuracy (○ train, ● test)";
+      const every = Math.max(...this.state.runs.map((run) => run.every));
+      const loss = every > 1 ? `loss, means of ${every} steps` : "loss";
+      const title = name === "loss" ? loss : "accuracy (○ train, ● test)";
       h("figure", { class: "chart" }, h("figcaption", {}, title), chart);
       return chart;
     }

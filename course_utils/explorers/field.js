@@ -56,7 +56,7 @@ courseExplorers.define("course-field", (kit) => {
       this.says = h("p", { "aria-live": "polite" });
       this.rule = h("p", { class: "sum" });
       this.body = h("tbody");
-      const words = "layer,kernel,stride,padding,dilation,units,size,jump,".split(",");
+      const words = "layer,kernel,stride,padding,dilation,units,size,jump,remove".split(",");
       this.add(
         h("div", { class: "controls" },
           this.preset("network", () => STACKS, own, (stack) => ({ ...stack, ...top })),

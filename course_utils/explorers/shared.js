@@ -23,7 +23,7 @@ window.courseExplorers ??= (() => {
 
   // A table that scrolls in itself where the page is narrow.
   const table = (label, words, body) =>
-    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label },
+    h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": label },
       h("table", {}, h("thead", {}, h("tr", {}, words.map((word) => h("th", {}, word)))), body));
 
   const range = (n, start = 0) => Array.from({ length: Math.max(0, n) }, (_, i) => start + i);
@@ -50,6 +50,12 @@ window.courseExplorers ??= (() => {
       event.stopPropagation();
       keys[event.key]();
     });
+  }
+
+  // act() when something was typed: at the end, or with Enter, which JupyterLab would take away.
+  function onTyped(input, act) {
+    input.addEventListener("change", act);
+    onKeys(input, { Enter: act });
   }
 
   // act(event) when a mouse or a finger comes down on `node`, and while it moves there.
@@ -121,7 +127,7 @@ window.courseExplorers ??= (() => {
     input(name, [min, max], get, set) {
       const input = h("input", { type: "number", min, max, "aria-label": name });
       const value = () => clamp(Math.round(Number(input.value)) || 0, min, max);
-      input.addEventListener("change", () => set(value()));
+      onTyped(input, () => set(value()));
       this.syncs.push(() => (input.value = get()));
       return input;
     }
@@ -177,6 +183,6 @@ window.courseExplorers ??= (() => {
     if (!customElements.get(name)) customElements.define(name, make(window.courseExplorers));
   }
 
-  const kit = { Explorer, define, h, drawing, table, onKeys, onPoint };
+  const kit = { Explorer, define, h, drawing, table, onKeys, onTyped, onPoint };
   return { ...kit, range, clamp, fromKeys, show, count, outSize, style: "" };
 })();

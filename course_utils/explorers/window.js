@@ -1,6 +1,6 @@
 // A window over an input: convolution (cross-correlation), max pooling, average pooling.
 courseExplorers.define("course-window", (kit) => {
-  const { Explorer, h, drawing, range, clamp, show, outSize, onPoint } = kit;
+  const { Explorer, h, drawing, range, clamp, show, outSize, onTyped, onPoint } = kit;
   const CELL = 40; // side of a cell, in units of the drawing
   const MOST = 16; // rows and columns of an input
   const MODES = { corr: "convolution", max: "max pooling", avg: "average pooling" };
@@ -169,7 +169,7 @@ courseExplorers.define("course-window", (kit) => {
         const entry = (a, b) => {
           const label = `kernel, row ${a}, column ${b}`;
           const input = h("input", { inputmode: "decimal", "aria-label": label });
-          input.addEventListener("change", () => {
+          onTyped(input, () => {
             const changed = structuredClone(this.state.kernel);
             changed[a][b] = parse(input.value)?.[0][0] ?? 0;
             this.update({ kernel: changed });
@@ -230,8 +230,7 @@ courseExplorers.define("course-window", (kit) => {
       const line = (name, n, k, result) => {
         const rest = n + 2 * padding - dilation * (k - 1) - 1;
         const over = `(${n} + 2·${padding} − ${dilation}·(${k} − 1) − 1) / ${stride}`;
-        return `${name}: ⌊${over}⌋ + 1`
-          + ` = ⌊${rest} / ${stride}⌋ + 1 = ${result}`;
+        return `${name}:\n  ⌊${over}⌋ + 1\n  = ⌊${rest} / ${stride}⌋ + 1 = ${result}`;
       };
       if (H === W && k_h === k_w) return line("rows and columns", H, k_h, rows);
       return `${line("rows", H, k_h, rows)}\n${line("columns", W, k_w, columns)}`;

@@ -31,7 +31,7 @@ from faults.runs import (
     workers,
 )
 
-GONE = 10  # seconds after which nothing of a killed run may be left; it takes about one
+GONE = 30  # seconds after which nothing of a killed run may be left; an idle machine needs one
 
 
 @pytest.fixture(scope="module")

@@ -93,6 +93,7 @@ class Watch:
     def __init__(self, browser, **options):
         self.problems = []
         self.context = browser.new_context(**options)
+        self.context.set_default_timeout(120_000)  # the whole book on one page, a busy machine
         self.context.route("**/*", self._route)
         self.page = self.context.new_page()
         self.page.on("console", self._console)

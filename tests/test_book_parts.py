@@ -300,22 +300,31 @@ PAPER = """() => {
       (e) => e.getBoundingClientRect().right > width + 1
         || (e.matches("pre") && e.scrollWidth > e.clientWidth + 1)).map(
       (e) => e.outerHTML.slice(0, 120)),
-    ground: getComputedStyle(document.body).backgroundColor,
+    colours: ["body", ".highlight .kn", ".cell_input", ".figure-caption"].map((selector) => {
+      const {color, backgroundColor} = getComputedStyle(document.querySelector(selector));
+      return [color, backgroundColor];
+    }),
     chapters: shown(".printed").filter((e) => getComputedStyle(e).breakBefore === "page").length,
   };
 }"""
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_on_paper_nothing_is_cut_and_nothing_is_dark(site, browser, scheme):
+def test_on_paper_nothing_is_cut_and_nothing_is_dark(site, browser):
     paper = {"width": 672, "height": 980}  # A4 less its margins, in CSS pixels
-    with Watch(browser, viewport=paper, color_scheme=scheme) as watch:
-        page = watch.open((site / "print.html").resolve().as_uri())
-        page.emulate_media(media="print", color_scheme=scheme)
-        found = page.evaluate(PAPER)
-        assert found["navigation"] == 0
-        assert found["cut"] == []
-        assert found["ground"] == "rgb(255, 255, 255)"
-        assert found["chapters"] >= len(CHAPTERS)
-        assert watch.problems == []
+    found = {}
+    for scheme in ("light", "dark"):
+        with Watch(browser, viewport=paper, color_scheme=scheme) as watch:
+            page = watch.open((site / "print.html").resolve().as_uri())
+            on_screen = page.evaluate("document.documentElement.dataset.theme")
+            page.evaluate("dispatchEvent(new Event('beforeprint'))")
+            page.emulate_media(media="print")
+            found[scheme] = page.evaluate(PAPER)
+            page.evaluate("dispatchEvent(new Event('afterprint'))")
+            assert page.evaluate("document.documentElement.dataset.theme") == on_screen == scheme
+            assert watch.problems == []
+    assert found["light"]["navigation"] == 0
+    assert found["light"]["cut"] == []
+    assert found["light"]["chapters"] >= len(CHAPTERS)
+    assert found["light"]["colours"][0][1] == "rgb(255, 255, 255)"
+    assert found["dark"] == found["light"]

@@ -7,7 +7,7 @@ import torch
 
 from course_utils import distributed
 from course_utils.errors import TrainingError
-from course_utils.files import writing_whole
+from course_utils.files import remove_leftovers, writing_whole
 
 FORMAT = 1  # raise it when a file of before can no longer be read
 
@@ -41,6 +41,8 @@ class Checkpoint:
         """
         if self.path is None:
             return False
+        if distributed.is_writer():
+            remove_leftovers(self.path)
         try:
             saved = read_tensors(self.path, device)
         except FileNotFoundError:

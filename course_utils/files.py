@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import contextlib
+import glob
 import os
 import uuid
 from pathlib import Path
@@ -30,6 +31,13 @@ def writing_whole(path):
         temporary.unlink(missing_ok=True)
         raise
     _sync(path.parent)  # the new name, too
+
+
+def remove_leftovers(path):
+    """Remove what a killed `writing_whole(path)` left; only for who alone writes to `path`."""
+    path = Path(path)
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        leftover.unlink(missing_ok=True)
 
 
 def _sync(path):

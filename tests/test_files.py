@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from course_utils.files import write_whole, writing_whole
+from course_utils.files import remove_leftovers, write_whole, writing_whole
 
 
 def test_text_and_bytes_arrive(tmp_path):
@@ -42,3 +42,14 @@ def test_the_new_file_has_the_usual_rights(tmp_path):
 def test_a_missing_folder_is_the_file_systems_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         write_whole(tmp_path / "nowhere" / "a.txt", "x")
+
+
+def test_leftovers_of_a_killed_writer_are_removed_and_nothing_else(tmp_path):
+    for name in (".a[1].pt.0123.part", ".a1.pt.0123.part", "a[1].pt", "a[1].pt.part"):
+        (tmp_path / name).touch()
+    remove_leftovers(tmp_path / "a[1].pt")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        ".a1.pt.0123.part",
+        "a[1].pt",
+        "a[1].pt.part",
+    ]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from course_utils.exercises.registry import CHAPTERS, exercises_of, module_of
 from course_utils.exercises.showing import display_both
-from course_utils.files import write_whole
+from course_utils.files import remove_leftovers, write_whole
 
 VERSION = 1
 LOCK_SECONDS = 3
@@ -54,8 +54,7 @@ def remember(id, path=None):
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
-            for leftover in path.parent.glob(f".{path.name}.*.part"):
-                leftover.unlink()  # of a kernel that was killed as it wrote
+            remove_leftovers(path)  # of a kernel that was killed as it wrote
             state = _read(path)
             if id not in state["exercises"]:
                 state["exercises"][id] = {"passed": datetime.now(UTC).isoformat(timespec="seconds")}

@@ -21,7 +21,9 @@ from publishing import (
 )
 
 from course_utils.errors import RunError
+from course_utils.publish import pool
 from course_utils.publish.report import read_report
+from course_utils.publish.worker import Job
 
 RECORD = "from course_utils.results import record\nrecord(test_acc={}, source='{}', device='cpu')"
 BAND = '[chapter.full]\nsize = 9\n[chapter.published]\ntest_acc = [0.7, 0.8]\nsource = "s"\n'
@@ -434,3 +436,17 @@ def test_report_json_is_strict_json(tmp_path):
 
     data = json.loads(text, parse_constant=refuse)
     assert data["chapters"][0]["records"]["test_acc"] == "nan"
+
+
+def test_who_needs_the_machine_runs_alone():
+    """Jobs that measure wait until nothing runs, and nothing starts beside them."""
+    jobs = {
+        name: Job("", "", "", {}, None, alone=name in "bd") for name in ("a", "b", "c", "d", "e")
+    }
+
+    def may_start(name, *running):
+        return pool._has_room(dict.fromkeys(running), jobs[name], jobs, 2)
+
+    assert may_start("a") and may_start("c", "a") and not may_start("e", "a", "c")
+    assert may_start("b") and not may_start("b", "a")
+    assert not may_start("c", "b") and not may_start("d", "b")

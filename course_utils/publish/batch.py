@@ -68,6 +68,7 @@ def run_batch(
                 parameters=settings[chapter.name],
                 timeout=timeout,
                 report=str(out / REPORT_NAME),
+                alone=chapter.alone,
             )
             for chapter in todo
         }

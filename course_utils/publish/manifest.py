@@ -46,6 +46,7 @@ class Chapter:
 
     full: parameter overrides of the full profile. published: result name -> (low, high), the band
     of repeated published runs of those settings, or None; published_source: where it is from.
+    alone: it measures the machine, so that a batch run gives it all cores and nothing beside it.
     """
 
     file: Path
@@ -58,6 +59,7 @@ class Chapter:
     full: dict = field(default_factory=dict)
     published: dict[str, tuple[float, float]] | None = None
     published_source: str | None = None
+    alone: bool = False
 
     @property
     def topic(self):
@@ -201,6 +203,7 @@ def _read_chapter(table, src, earlier, check_files):
         full={key: full.take(key, (int, float, str, bool), "a value") for key in full.rest()},
         published=bands or None,
         published_source=source,
+        alone=table.take("alone", bool, "true or false", default=False),
     )
     if chapter.minutes <= 0:
         table.fail("minutes", f"expected a positive integer, got {chapter.minutes}")

@@ -30,6 +30,7 @@ class Job:
     """notebook: what to run. output: where to put it. cwd: the kernel's folder. timeout: s a cell.
 
     report: the run's report.json, which the comparison chapter reads; None: there is none.
+    alone: it measures, and so gets all cores while no other job runs.
     Paths are strings, for the job travels as JSON; timeout None means no limit.
     """
 
@@ -39,6 +40,7 @@ class Job:
     parameters: dict
     timeout: float | None
     report: str | None = None
+    alone: bool = False
 
     def to_json(self):
         return json.dumps(asdict(self))

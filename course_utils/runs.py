@@ -1,5 +1,6 @@
-"""What was published, what full runs gave, and what the latest batch run gave, side by side."""
+"""What was published, what full runs gave, what the latest batch run gave, and what was tried."""
 
+import csv
 import json
 import statistics
 import tomllib
@@ -45,6 +46,29 @@ def published_and_reproduced(report=None, results=None):
             }
         )
     return rows
+
+
+def settings_tried(path=None):
+    """The runs from which the quick profiles were chosen, one dict each, as measured.
+
+    path: the table; None: chapters/tuning.csv. Keys: chapter (name), image_size (pixels),
+    batch_size, examples (seen in training, repeats counted), lr (peak), beta2 (of AdamW), flip
+    (mirrored at random, bool), accuracy (fraction of 10,000 training images that were held out)
+    and cpu_seconds (of training, one thread).
+    Raises CourseError if the file cannot be read.
+    """
+    path = path or settings.REPOSITORY / "chapters" / "tuning.csv"
+    kinds = {"chapter": str, "lr": float, "beta2": float, "accuracy": float}
+    return _read(
+        path,
+        lambda text: [
+            {
+                name: value == "yes" if name == "flip" else kinds.get(name, int)(value)
+                for name, value in row.items()
+            }
+            for row in csv.DictReader(text.splitlines())
+        ],
+    )
 
 
 def _batch_records(report):

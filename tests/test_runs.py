@@ -8,8 +8,9 @@ import pytest
 from conftest import REPOSITORY
 
 from course_utils.errors import CourseError
+from course_utils.publish.bench.cases import parameters
 from course_utils.publish.manifest import load_manifest
-from course_utils.runs import published_and_reproduced
+from course_utils.runs import published_and_reproduced, settings_tried
 
 
 def write(path, text):
@@ -53,9 +54,30 @@ def test_the_recorded_results_name_chapters_and_sources():
         assert f"| {fmean(run['test_acc']):.3f} | {run['seconds']} s |" in readme
 
 
+def test_the_quick_profiles_are_among_the_settings_that_were_tried():
+    """Each network has a curve of several budgets, and the chapter's settings lie on it."""
+    tried = settings_tried()
+    for name in ("05_alexnet", "06_vgg", "07_googlenet", "08_resnet"):
+        quick = parameters(REPOSITORY / "chapters" / f"{name}.ipynb")
+        same = [
+            run
+            for run in tried
+            if run["chapter"] == name
+            and all(run[key] == quick[key] for key in ("image_size", "batch_size", "lr"))
+            and run["beta2"] == 0.95
+            and not run["flip"]
+        ]
+        assert len(same) >= 3, name
+        seen = quick["train_examples"] * quick["num_epochs"]
+        assert max(run["examples"] for run in same) >= 0.75 * seen, name
+        assert all(0.5 < run["accuracy"] < 1 and run["cpu_seconds"] > 0 for run in same)
+
+
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(CourseError, match="results.toml cannot be read"):
         published_and_reproduced(results=tmp_path / "results.toml")
+    with pytest.raises(CourseError, match="tuning.csv cannot be read"):
+        settings_tried(write(tmp_path / "tuning.csv", "chapter,lr\n05_alexnet,fast\n"))
     broken = write(tmp_path / "report.json", "{")
     with pytest.raises(CourseError, match="report.json cannot be read"):
         published_and_reproduced(report=broken)

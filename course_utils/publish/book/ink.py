@@ -7,7 +7,7 @@ notebook may be shown anywhere. A page of the book knows its ground and can do b
 
 LIGHT_PAGE, DARK_PAGE = (74, 79, 85), (190, 197, 204)  # contrast with the page 8:1 and 10:1
 NEAR = 2  # levels of 255 that rounding may have moved the ink
-STROKE = 9  # pixels: no letter or line is thicker, so that in this distance the ground shows
+STROKE = 4  # pixels to either side of ink, at most, until the ground shows: lines are thin
 
 
 def inked(image):
@@ -20,7 +20,10 @@ def inked(image):
 
     image = image.convert("RGBA")
     pixels = np.array(image)
-    lowest = np.array(image.getchannel("A").filter(ImageFilter.MinFilter(STROKE)))
+    lowest = image.getchannel("A")
+    for _ in range(STROKE):  # the least alpha within so many pixels, one pixel further each time
+        lowest = lowest.filter(ImageFilter.MinFilter(3))
+    lowest = np.array(lowest)
     far = np.abs(pixels[..., :3].astype(int) - _style_ink()).max(axis=-1)
     ink = (far <= NEAR) & (pixels[..., 3] > 0) & (lowest < 255)
     if not ink.any():

@@ -55,19 +55,16 @@ def _images_to_webp(folder):
             pages = inked(image) or [image]
             names = [f"{path.stem}{kind}" for kind in ("", "-dark")[: len(pages)]]
             stored = [_store(page, folder / name) for page, name in zip(pages, names, strict=True)]
+        path.unlink()
         files[path.name] = (stored[0], stored[1] if len(stored) > 1 else None)
     return files
 
 
 def _store(image, path):
-    """Write the picture as WebP, or as PNG if that is smaller; returns the file's name."""
-    kinds = {".webp": {"lossless": True, "exact": True}, ".png": {"optimize": True}}
-    made = {path.with_suffix(kind): options for kind, options in kinds.items()}
-    for file, options in made.items():
-        image.save(file, **options)
-    best, other = sorted(made, key=lambda file: file.stat().st_size)
-    other.unlink()
-    return best.name
+    """Write the picture as WebP; returns the file's name."""
+    file = path.with_suffix(".webp")
+    image.save(file, lossless=True, exact=True)
+    return file.name
 
 
 def _figure(tag, files):

@@ -6,7 +6,7 @@ on a phone, without a script.
 
 from html import escape
 
-ROW = 72  # height of a row in drawing units; the style sheet makes it 4.5rem
+ROW = 80  # height of a row in drawing units; the style sheet makes it 5rem
 LANE = 13  # distance between rails
 RADIUS = 7
 

@@ -20,6 +20,7 @@ SEARCH_SCRIPT = re.compile(
 )
 TOGGLE = '<summary><span class="toctree-toggle"'  # the theme gives it an icon, but no name
 FIGURE = re.compile(r'<img(?P<before>[^>]*)src="_images/(?P<file>[^"]+\.png)"(?P<after>[^>]*)>')
+LINK = re.compile(r'href="_images/([^"]+\.png)"')  # from a figure to itself in full size
 SPACE = re.compile(r'<span class="w">(\s+)</span>')  # highlighting that nobody can see
 
 
@@ -30,6 +31,7 @@ def lighten(site):
     for path in site.glob("*.html"):
         text = SPACE.sub(r"\1", ICON_SCRIPT.sub("", path.read_text(encoding="utf-8")))
         text = FIGURE.sub(lambda tag: _figure(tag, files), text)
+        text = LINK.sub(lambda link: f'href="_images/{files[link[1]][0]}"', text)
         if path.name != "search.html":
             text = SEARCH_SCRIPT.sub("", text)
         text = text.replace(TOGGLE, TOGGLE.replace("summary", 'summary aria-label="More pages"'))

@@ -56,7 +56,7 @@ def fit(X, amp):
 def fastest(net, X, y, loss):
     """The Precision in which training steps of `net` on batches like (X, y) are fastest here.
 
-    Measured once for each net, shape and machine, on a copy of the net, in about a dozen steps;
+    Measured once for each net, shape and machine, on a copy of the net, in about two dozen steps;
     then remembered in the user's cache folder. The random numbers stay as they were.
     """
     if fast_dev_run():
@@ -81,7 +81,7 @@ def _candidates(device):
     return [PLAIN, FAST32, FAST16]
 
 
-def _measure(net, X, y, loss, candidates, rounds=2):
+def _measure(net, X, y, loss, candidates, rounds=4):
     """Seconds of a step in each candidate: the best of `rounds` that take turns."""
     seconds = {str(form): float("inf") for form in candidates}
     if len(candidates) == 1:

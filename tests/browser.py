@@ -98,8 +98,13 @@ class Watch:
         self.page = self.context.new_page()
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self._note(f"script error: {error}"))
-        self.page.on("requestfailed", lambda r: self._note(f"request failed: {r.url}"))
+        self.page.on("requestfailed", self._failed)
         self.page.on("response", self._response)
+
+    def _failed(self, request):
+        # aborted: the page was left for the next one before all of it had come
+        if request.failure != "net::ERR_ABORTED":
+            self._note(f"request failed: {request.url}")
 
     def __enter__(self):
         return self

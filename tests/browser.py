@@ -98,13 +98,15 @@ class Watch:
         self.page = self.context.new_page()
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self._note(f"script error: {error}"))
+        self.under_way = set()  # requests of the page
+        self.page.on("request", self.under_way.add)
+        self.page.on("requestfinished", self.under_way.discard)
         self.page.on("requestfailed", self._failed)
         self.page.on("response", self._response)
 
     def _failed(self, request):
-        # aborted: the page was left for the next one before all of it had come
-        if request.failure != "net::ERR_ABORTED":
-            self._note(f"request failed: {request.url}")
+        self.under_way.discard(request)
+        self._note(f"request failed: {request.url}")
 
     def __enter__(self):
         return self
@@ -133,12 +135,24 @@ class Watch:
 
     def open(self, url):
         """Go to the page and wait until its formulas are set."""
+        for _ in range(200):  # the icon comes last: to leave before it would be a failed request
+            if not self.under_way:
+                break
+            self.page.wait_for_timeout(10)
         self.page.goto(url, wait_until="load")
         self.page.wait_for_function(
             "() => !window.MathJax || (MathJax.startup && MathJax.startup.promise)"
         )
         self.page.evaluate("() => window.MathJax && MathJax.startup.promise")
         return self.page
+
+
+def search(watch, base, words):
+    """Open a book's search page; returns it, and the addresses of what was found."""
+    page = watch.open(f"{base}/search.html?q={'+'.join(words.split())}")
+    page.wait_for_selector("#search-results li a")
+    found = page.eval_on_selector_all("#search-results li a", "all => all.map(a => a.href)")
+    return page, found
 
 
 class _Links(HTMLParser):

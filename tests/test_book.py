@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
-from browser import PHONE, Watch, check_site, chromium_or_skip, served
+from browser import PHONE, Watch, check_site, chromium_or_skip, search, served
 from nbformat import v4
 
 from course_utils.errors import BookError
@@ -391,9 +391,7 @@ def test_check_site_sees_what_is_wrong(site, browser, tmp_path):
 def test_search_finds_words(site, browser, transport):
     with served(site) as http, Watch(browser) as watch:
         base = site.resolve().as_uri() if transport == "disk" else http
-        page = watch.open(f"{base}/search.html?q=window")
-        page.wait_for_selector("#search-results li a")
-        found = page.eval_on_selector_all("#search-results li a", "all => all.map(a => a.href)")
+        page, found = search(watch, base, "window")
         assert any("01_window.html" in link for link in found)
         page.wait_for_timeout(300)  # excerpts are fetched after the list
         assert watch.problems == []

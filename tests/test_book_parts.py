@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import nbformat
 import pytest
-from browser import Watch, broken_links, chromium_or_skip, served
+from browser import Watch, broken_links, chromium_or_skip, search, served
 from nbformat import v4
 from test_book import code, notebook, shown, small_course
 
@@ -270,9 +270,7 @@ def test_the_printed_book_has_all_chapters_once_and_no_anchor_twice(site):
 def test_search_finds_the_receptive_field(site, browser, transport):
     with served(site) as http, Watch(browser) as watch:
         base = site.resolve().as_uri() if transport == "disk" else http
-        page = watch.open(f"{base}/search.html?q=receptive+field")
-        page.wait_for_selector("#search-results li a")
-        found = page.eval_on_selector_all("#search-results li a", "all => all.map(a => a.href)")
+        _, found = search(watch, base, "receptive field")
         assert any("01_convolution.html" in link for link in found)
         assert any("glossary.html" in link for link in found)
         assert watch.problems == []

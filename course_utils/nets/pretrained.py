@@ -1,7 +1,6 @@
 """torchvision's weights in the course's hand-built networks."""
 
 import hashlib
-import os
 import re
 import urllib.parse
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 from course_utils import settings
 from course_utils.data.fetch import fetch
 from course_utils.errors import DataError, WeightsError
+from course_utils.files import writing_whole
 
 TIMEOUT = 5  # seconds without an answer after which a download is given up
 SLOWEST = 100_000  # bytes per second; a slower download is given up, too
@@ -87,14 +87,10 @@ def fetch_torchvision_weights(name):
 def _download(url, target):
     """Fetch a file of weights; it gets its name when its checksum is right."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
+    with writing_whole(target) as partial:
         sha256 = fetch(url, partial, timeout=TIMEOUT, slowest=SLOWEST, largest=LARGEST)
         if not _named_after(sha256, target.name):
             raise DataError("what arrived is not the published file")
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _named_after(sha256, file):

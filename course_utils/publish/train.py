@@ -16,11 +16,12 @@ from pathlib import Path
 
 import torch
 
+from course_utils.checkpoint import write_tensors
 from course_utils.data import load_data_fashion_mnist
 from course_utils.data.sources import FASHION_MNIST, find_or_download
 from course_utils.distributed import is_writer
 from course_utils.errors import CourseError, TrainingError
-from course_utils.files import write_whole, writing_whole
+from course_utils.files import write_whole
 from course_utils.nets import build, preset
 from course_utils.nets.googlenet import googlenet_loss
 from course_utils.publish.pool import cpu_count
@@ -142,11 +143,10 @@ def train_job(job):
     try:
         if job.history:
             history.save(job.history)
-        if job.save:
-            with writing_whole(job.save) as path:
-                torch.save(net.state_dict(), path)
     except OSError as error:
         raise TrainingError(f"{error.filename}: cannot be written: {error.strerror}") from None
+    if job.save:
+        write_tensors(job.save, net.state_dict())
 
 
 def launch(job, processes, max_restarts=0, meeting=None):

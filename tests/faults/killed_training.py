@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from course_utils.checkpoint import read_tensors
+from course_utils.checkpoint import read_tensors, write_tensors
 from course_utils.data import TensorLoader
 from course_utils.nets import build
 from course_utils.runner import Runner
@@ -100,9 +100,7 @@ def _train(trainer, checkpoint, final, steps):
         optimizer = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9)
         runner = Runner(net, optimizer, loss, device="cpu")
         runner.train(data, None, EPOCHS, progress="off", log_every=0, **options)
-    partial = final.with_suffix(".part")
-    torch.save(net.state_dict(), partial)
-    partial.replace(final)
+    write_tensors(final, net.state_dict())
 
 
 def _position(path, trainer):

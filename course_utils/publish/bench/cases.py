@@ -44,8 +44,8 @@ class Case:
         """
         return max(least, examples // self.batch_size) * self.batch_size
 
-    def loaders(self, train_examples=None, test_examples=None):
-        """The course's loaders at these settings; None: all examples."""
+    def loaders(self, train_examples=None, test_examples=None, device=None):
+        """The course's loaders at these settings, on `device`; None: all examples, the CPU."""
         from course_utils.data import load_data_fashion_mnist
 
         return load_data_fashion_mnist(
@@ -53,6 +53,7 @@ class Case:
             self.image_size,
             train_examples=train_examples,
             test_examples=test_examples,
+            device=device,
             seed=0,
         )
 

@@ -19,7 +19,7 @@ def gpu(sizes, manifest, tell):
     )
     results = []
     for case, examples, bound in goals:
-        train_iter = _on_device(case, case.whole_batches(examples))
+        train_iter, _ = case.loaders(case.whole_batches(examples), device="cuda")
         torch.cuda.reset_peak_memory_stats()
 
         def epoch(number, case=case, train_iter=train_iter):
@@ -42,11 +42,3 @@ def gpu(sizes, manifest, tell):
             )
         )
     return results
-
-
-def _on_device(case, examples):
-    from course_utils.data import load_data_fashion_mnist
-
-    return load_data_fashion_mnist(
-        case.batch_size, case.image_size, train_examples=examples, device="cuda", seed=0
-    )[0]

@@ -9,6 +9,7 @@ from course_utils import settings
 from course_utils.publish.pool import worker_environment
 
 LOADERS = {"load_data_fashion_mnist": "fashion-mnist", "load_data_digits": "mnist"}
+RECORDED = ("results.toml", "tuning.csv")  # beside the chapters: what earlier runs gave
 COMPARES = "published_and_reproduced"  # shows recorded results and those of the run's chapters
 
 
@@ -26,8 +27,8 @@ def identify(names):
     """
     identities = {}
     if "results" in names:
-        recorded = settings.REPOSITORY / "chapters" / "results.toml"
-        identities["results"] = _sha256([recorded]) if recorded.is_file() else None
+        recorded = [settings.REPOSITORY / "chapters" / name for name in RECORDED]
+        identities["results"] = _sha256(path for path in recorded if path.is_file())
     sets = [name for name in names if name != "results"]
     if sets:
         # in a process of its own: the loaders bring torch, which is slow and large

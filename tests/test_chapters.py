@@ -51,7 +51,7 @@ def test_chapter_is_in_good_form(chapter):
     assert tags.count("parameters") <= 1
     stubs = [cell for cell in notebook.cells if cell.source.startswith("def ex")]
     assert len(stubs) >= 8, "eight exercises or more"
-    assert chapter.stat().st_size < 800_000
+    assert chapter.stat().st_size < 700_000
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue

@@ -48,9 +48,9 @@ class Captions:
         """Markdown below pictures without caption: its first paragraph, if in italics, is one."""
         found = ITALIC.match(source) if self.open else None
         self.open = False
-        return (
-            self._numbered(found[1].strip()) + "\n\n" + source[found.end() :] if found else source
-        )
+        if found is None:
+            return source
+        return self._numbered(found[1].strip()) + "\n\n" + source[found.end() :]
 
     def _numbered(self, text):
         self.count += 1

@@ -122,9 +122,8 @@ def index_page(manifest, notebooks, modules):
 
 def _line(name, target):
     about = f": {name.about}" if name.about else ""
-    return f"- [`{name.name}`]({target.removesuffix('#')})`{name.arguments}`{about}".replace(
-        ")``", ")"
-    )
+    link = f"[`{name.name}`]({target.removesuffix('#')})"
+    return f"- {link}`{name.arguments}`{about}".replace(")``", ")")
 
 
 def _label(module, name):

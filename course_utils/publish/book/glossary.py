@@ -32,9 +32,8 @@ def read_glossary(path):
 
     Raises BookError if lines are left over or a term comes twice.
     """
-    _, _, body = path.read_text(encoding="utf-8").partition(
-        "\n\n"
-    )  # its title, and how to write it
+    # behind its title, and how to write it
+    _, _, body = path.read_text(encoding="utf-8").partition("\n\n")
     body = body[body.find("\n## ") + 1 :]
     body = re.sub(r"^## .*\n", "", body, flags=re.MULTILINE)
     terms = [Term(m[1], m[2], int(m[3]), " ".join(m[4].split())) for m in ENTRY.finditer(body)]

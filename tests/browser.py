@@ -98,15 +98,14 @@ class Watch:
         self.page = self.context.new_page()
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self._note(f"script error: {error}"))
-        self.under_way = set()  # requests of the page
-        self.page.on("request", self.under_way.add)
-        self.page.on("requestfinished", self.under_way.discard)
         self.page.on("requestfailed", self._failed)
         self.page.on("response", self._response)
 
     def _failed(self, request):
-        self.under_way.discard(request)
-        self._note(f"request failed: {request.url}")
+        # The browser asks for a page's icon last of all, and drops it when the page is left.
+        left = request.failure == "net::ERR_ABORTED" and request.url.endswith("/mark.svg")
+        if not left:
+            self._note(f"request failed: {request.url}")
 
     def __enter__(self):
         return self
@@ -135,10 +134,6 @@ class Watch:
 
     def open(self, url):
         """Go to the page and wait until its formulas are set."""
-        for _ in range(200):  # the icon comes last: to leave before it would be a failed request
-            if not self.under_way:
-                break
-            self.page.wait_for_timeout(10)
         self.page.goto(url, wait_until="load")
         self.page.wait_for_function(
             "() => !window.MathJax || (MathJax.startup && MathJax.startup.promise)"

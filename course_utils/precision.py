@@ -12,11 +12,13 @@ import torch
 from course_utils.errors import TrainingError
 from course_utils.files import write_whole
 from course_utils.settings import cache_dir, fast_dev_run
+from course_utils.shortcuts import Shortcuts
 
 
 class Precision(NamedTuple):
     """bfloat16: matrix products of 8 bits of precision, half the memory traffic.
-    channels_last: the channels of a pixel side by side in memory, as vector units like them.
+    channels_last: the channels of a pixel side by side in memory, as vector units like them;
+        on a CPU with the shortcuts of `course_utils.shortcuts` as well.
     """
 
     bfloat16: bool = False
@@ -39,11 +41,16 @@ def as_precision(amp):
     return FAST16 if amp else PLAIN
 
 
+@contextlib.contextmanager
 def autocast(device, amp):
-    """Context in which matrix products run in bfloat16 if `amp` says so; else nothing changes."""
-    if not as_precision(amp).bfloat16:
-        return contextlib.nullcontext()
-    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16)
+    """Context in which a net computes as `amp` says: matrix products in bfloat16, CPU shortcuts."""
+    amp, kind = as_precision(amp), torch.device(device).type
+    with contextlib.ExitStack() as stack:
+        if amp.bfloat16:
+            stack.enter_context(torch.autocast(kind, dtype=torch.bfloat16))
+        if amp.channels_last and kind == "cpu":
+            stack.enter_context(Shortcuts())
+        yield
 
 
 def fit(X, amp):

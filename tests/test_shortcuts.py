@@ -1,0 +1,148 @@
+"""Shortcuts give what torch gives, gradients included, and leave the work out that they say."""
+
+import pytest
+import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from course_utils import shortcuts
+from course_utils.nets import build
+from course_utils.precision import FAST32, autocast
+from course_utils.shortcuts import Shortcuts
+
+
+class Kernels(TorchFunctionMode):
+    """Notes the kernels that torch really convolves with, and what it really pools."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes, self.pooled = [], 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is F.conv2d:
+            self.sizes.append(tuple(args[1].shape[-2:]))
+        self.pooled += func is F.avg_pool2d
+        return func(*args, **(kwargs or {}))
+
+
+def both_ways(layer, X, **tolerance):
+    """The layer's outputs and gradients with shortcuts are those without; returns the Kernels."""
+    results = []
+    for short in (False, True):
+        x = X.clone(memory_format=torch.preserve_format).requires_grad_()
+        layer.zero_grad()
+        with Kernels() as kernels:
+            if short:
+                with Shortcuts():
+                    y = layer(x)
+            else:
+                y = layer(x)
+        (y * torch.linspace(-1, 1, y.numel()).view(y.shape)).sum().backward()
+        results.append([y, x.grad, *(p.grad.clone() for p in layer.parameters())])
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, **tolerance)
+    return kernels
+
+
+axis = st.tuples(
+    st.integers(1, 6), st.integers(1, 5), st.integers(1, 3), st.integers(0, 4), st.integers(1, 2)
+)
+
+
+@given(axis, axis, st.sampled_from([(2, 3, 1), (4, 4, 2), (3, 3, 3)]), st.booleans())
+def test_convolutions_are_torchs(rows, columns, channels, last):
+    size, kernel, stride, padding, dilation = zip(rows, columns, strict=True)
+    reach = [n + 2 * p - d * (k - 1) for n, k, _, p, d in (rows, columns)]
+    assume(min(reach) >= 1)
+    torch.manual_seed(0)
+    c_in, c_out, groups = channels
+    layer = nn.Conv2d(c_in, c_out, kernel, stride, padding, dilation, groups)
+    X = torch.randn(2, c_in, *size)
+    if last:
+        X = X.to(memory_format=torch.channels_last)
+    both_ways(layer, X, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "size, layer, left",
+    [
+        (1, nn.Conv2d(2, 3, 3, padding=1), (1, 1)),
+        (2, nn.Conv2d(2, 3, 3, padding=1), (3, 3)),
+        (2, nn.Conv2d(2, 3, 3, padding=1, stride=2), (2, 2)),
+        (2, nn.Conv2d(2, 3, 5, padding=2), (3, 3)),
+        (1, nn.Conv2d(2, 3, (5, 3), padding=(2, 1)), (1, 1)),
+        (8, nn.Conv2d(2, 3, 3, padding=1), (3, 3)),
+        (1, nn.Conv2d(2, 3, 3, padding="same"), (3, 3)),
+        (1, nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect"), None),
+    ],
+)
+def test_idle_taps_are_left_out(size, layer, left):
+    if left is None:  # torch itself refuses to reflect one pixel
+        layer.padding_mode, left = "replicate", (3, 3)
+    assert both_ways(layer, torch.randn(2, 2, size, size)).sizes == [left]
+
+
+@given(
+    st.integers(1, 6),
+    st.integers(1, 12),
+    st.integers(1, 12),
+    st.booleans(),
+    st.sampled_from([2, 3]),
+)
+def test_averages_are_torchs(channels, height, width, last, kernel):
+    assume(min(height, width) >= kernel)
+    torch.manual_seed(0)
+    X = torch.randn(3, channels, height, width)
+    if last:
+        X = X.to(memory_format=torch.channels_last)
+    both_ways(nn.AvgPool2d(kernel), X, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_which_averages_are_products(layout):
+    X = torch.randn(2, 4, 8, 8).to(memory_format=layout)
+    assert both_ways(nn.AvgPool2d(2), X).pooled == 0
+    assert both_ways(nn.AvgPool2d(2, stride=1), X).pooled == 1
+    assert both_ways(nn.AvgPool2d(2, padding=1, count_include_pad=False), X).pooled == 1
+    assert both_ways(nn.AvgPool2d(2, divisor_override=3), X).pooled == 1
+    wide = torch.randn(1, shortcuts.WIDEST_ROWS, 2, 4).to(memory_format=torch.channels_last)
+    assert both_ways(nn.AvgPool2d(2), wide).pooled == 1
+    with Kernels() as kernels, Shortcuts():  # one picture without a batch
+        assert nn.AvgPool2d(2)(X[0]).shape == (4, 4, 4)
+    assert kernels.pooled == 1
+
+
+def test_whole_numbers_stay_exact_in_bfloat16():
+    """float32 maps are not rounded, though matrix products are in bfloat16."""
+    X = torch.full((1, 1, 2, 2), 1.001)
+    with torch.autocast("cpu", torch.bfloat16), Shortcuts():
+        assert nn.AvgPool2d(2)(X).item() == pytest.approx(1.001, abs=1e-6)
+        half = nn.AvgPool2d(2)(X.bfloat16())
+    assert half.dtype == torch.bfloat16
+
+
+def test_training_goes_on_after_an_evaluation():
+    """The matrix of an average, first made where no gradients are kept, serves training too."""
+    X = torch.randn(2, 1, 14, 14)
+    shortcuts._quarters.cache_clear()
+    with torch.inference_mode(), Shortcuts():
+        nn.AvgPool2d(2)(X)
+    both_ways(nn.Sequential(nn.Conv2d(1, 1, 1), nn.AvgPool2d(2)), X)
+
+
+@pytest.mark.parametrize("preset, shape", [("lenet", (1, 28, 28)), ("resnet18", (1, 32, 32))])
+def test_nets_compute_the_same(preset, shape):
+    torch.manual_seed(0)
+    net = build(preset, in_channels=1) if preset == "resnet18" else build(preset)
+    X = torch.rand(4, *shape)
+    with torch.inference_mode():
+        expected = net.eval()(X)
+        with Kernels() as kernels, autocast("cpu", FAST32):
+            found = net(X)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert kernels.pooled == 0
+    if preset == "resnet18":
+        assert kernels.sizes.count((1, 1)) > 3 and (2, 2) in kernels.sizes

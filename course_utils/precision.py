@@ -11,14 +11,14 @@ import torch
 
 from course_utils.errors import TrainingError
 from course_utils.files import write_whole
+from course_utils.rewrites import Rewrites
 from course_utils.settings import cache_dir, fast_dev_run
-from course_utils.shortcuts import Shortcuts
 
 
 class Precision(NamedTuple):
     """bfloat16: matrix products of 8 bits of precision, half the memory traffic.
     channels_last: the channels of a pixel side by side in memory, as vector units like them;
-        on a CPU with the shortcuts of `course_utils.shortcuts` as well.
+        on a CPU with the `course_utils.rewrites` as well.
     """
 
     bfloat16: bool = False
@@ -43,13 +43,13 @@ def as_precision(amp):
 
 @contextlib.contextmanager
 def autocast(device, amp):
-    """Context in which a net computes as `amp` says: matrix products in bfloat16, CPU shortcuts."""
+    """Context in which a net computes as `amp` says: matrix products in bfloat16, CPU rewrites."""
     amp, kind = as_precision(amp), torch.device(device).type
     with contextlib.ExitStack() as stack:
         if amp.bfloat16:
             stack.enter_context(torch.autocast(kind, dtype=torch.bfloat16))
         if amp.channels_last and kind == "cpu":
-            stack.enter_context(Shortcuts())
+            stack.enter_context(Rewrites())
         yield
 
 

@@ -48,7 +48,7 @@ def test_every_file_is_there():
 
 def test_pictures_are_there_and_light():
     pictures = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", README)
-    assert len(pictures) == 2
+    assert len(pictures) == 3
     for text, path in pictures:
         assert len(text) > 20, "what it shows, for those who cannot see it"
         assert (REPOSITORY / path).stat().st_size < 300_000

@@ -1,4 +1,4 @@
-"""Shortcuts give what torch gives, gradients included, and leave the work out that they say."""
+"""Rewritten layers give what torch's give, gradients included, and go the way that they say."""
 
 import pytest
 import torch
@@ -8,10 +8,10 @@ from torch import nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from course_utils import shortcuts
+from course_utils import rewrites
 from course_utils.nets import build
 from course_utils.precision import FAST32, autocast
-from course_utils.shortcuts import Shortcuts
+from course_utils.rewrites import Rewrites
 
 
 class Kernels(TorchFunctionMode):
@@ -29,14 +29,14 @@ class Kernels(TorchFunctionMode):
 
 
 def both_ways(layer, X, **tolerance):
-    """The layer's outputs and gradients with shortcuts are those without; returns the Kernels."""
+    """The layer's outputs and gradients, rewritten, are torch's; returns the Kernels."""
     results = []
-    for short in (False, True):
+    for rewritten in (False, True):
         x = X.clone(memory_format=torch.preserve_format).requires_grad_()
         layer.zero_grad()
         with Kernels() as kernels:
-            if short:
-                with Shortcuts():
+            if rewritten:
+                with Rewrites():
                     y = layer(x)
             else:
                 y = layer(x)
@@ -67,22 +67,52 @@ def test_convolutions_are_torchs(rows, columns, channels, last):
 
 
 @pytest.mark.parametrize(
-    "size, layer, left",
+    "size, layer",
     [
-        (1, nn.Conv2d(2, 3, 3, padding=1), (1, 1)),
-        (2, nn.Conv2d(2, 3, 3, padding=1), (3, 3)),
-        (2, nn.Conv2d(2, 3, 3, padding=1, stride=2), (2, 2)),
-        (2, nn.Conv2d(2, 3, 5, padding=2), (3, 3)),
-        (1, nn.Conv2d(2, 3, (5, 3), padding=(2, 1)), (1, 1)),
-        (8, nn.Conv2d(2, 3, 3, padding=1), (3, 3)),
-        (1, nn.Conv2d(2, 3, 3, padding="same"), (3, 3)),
-        (1, nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect"), None),
+        (1, nn.Conv2d(2, 3, 3, padding=1)),
+        (2, nn.Conv2d(2, 3, 3, padding=1, bias=False)),
+        (2, nn.Conv2d(2, 3, 3, padding=1, stride=2)),
+        (2, nn.Conv2d(2, 3, 5, padding=2)),
+        (1, nn.Conv2d(2, 3, (5, 3), padding=(2, 1))),
+        (5, nn.Conv2d(2, 3, 5)),
     ],
 )
-def test_idle_taps_are_left_out(size, layer, left):
-    if left is None:  # torch itself refuses to reflect one pixel
-        layer.padding_mode, left = "replicate", (3, 3)
-    assert both_ways(layer, torch.randn(2, 2, size, size)).sizes == [left]
+def test_kernels_that_span_the_map_are_products(size, layer):
+    X = torch.randn(2, 2, size, size)
+    assert both_ways(layer, X).sizes == []
+    assert both_ways(layer, X.to(memory_format=torch.channels_last)).sizes == []
+
+
+@pytest.mark.parametrize(
+    "size, layer",
+    [
+        (3, nn.Conv2d(2, 3, 3, padding=1)),
+        (1, nn.Conv2d(2, 3, 3, padding="same")),
+        (2, nn.Conv2d(2, 3, 3, padding=2)),
+        (2, nn.Conv2d(2, 2, 3, padding=1, groups=2)),
+        (1, nn.Conv2d(2, 3, 3, padding=2, dilation=2)),
+        (2, nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect")),
+        (6, nn.Conv2d(2, 3, 5)),
+    ],
+)
+def test_others_stay_convolutions(size, layer):
+    assert both_ways(layer, torch.randn(2, 2, size, size)).sizes == [layer.kernel_size]
+
+
+def test_one_picture_without_a_batch():
+    X = torch.randn(2, 2, 2)
+    assert both_ways(nn.Conv2d(2, 3, 3, padding=1), X).sizes == [(3, 3)]
+    assert both_ways(nn.AvgPool2d(2), X).pooled == 1
+
+
+def test_gradients_of_the_weights_stay_float32():
+    """In bfloat16 only the products are rounded: the weights' gradient is added up in float32."""
+    layer = nn.Conv2d(4, 3, 3, padding=1)
+    with torch.autocast("cpu", torch.bfloat16), Rewrites():
+        y = layer(torch.randn(2, 4, 2, 2))
+    assert y.dtype == torch.bfloat16 and y.shape == (2, 3, 2, 2)
+    y.float().sum().backward()
+    assert layer.weight.grad.dtype == torch.float32
 
 
 @given(
@@ -108,17 +138,14 @@ def test_which_averages_are_products(layout):
     assert both_ways(nn.AvgPool2d(2, stride=1), X).pooled == 1
     assert both_ways(nn.AvgPool2d(2, padding=1, count_include_pad=False), X).pooled == 1
     assert both_ways(nn.AvgPool2d(2, divisor_override=3), X).pooled == 1
-    wide = torch.randn(1, shortcuts.WIDEST_ROWS, 2, 4).to(memory_format=torch.channels_last)
+    wide = torch.randn(1, rewrites.WIDEST_ROWS, 2, 4).to(memory_format=torch.channels_last)
     assert both_ways(nn.AvgPool2d(2), wide).pooled == 1
-    with Kernels() as kernels, Shortcuts():  # one picture without a batch
-        assert nn.AvgPool2d(2)(X[0]).shape == (4, 4, 4)
-    assert kernels.pooled == 1
 
 
 def test_whole_numbers_stay_exact_in_bfloat16():
     """float32 maps are not rounded, though matrix products are in bfloat16."""
     X = torch.full((1, 1, 2, 2), 1.001)
-    with torch.autocast("cpu", torch.bfloat16), Shortcuts():
+    with torch.autocast("cpu", torch.bfloat16), Rewrites():
         assert nn.AvgPool2d(2)(X).item() == pytest.approx(1.001, abs=1e-6)
         half = nn.AvgPool2d(2)(X.bfloat16())
     assert half.dtype == torch.bfloat16
@@ -127,8 +154,8 @@ def test_whole_numbers_stay_exact_in_bfloat16():
 def test_training_goes_on_after_an_evaluation():
     """The matrix of an average, first made where no gradients are kept, serves training too."""
     X = torch.randn(2, 1, 14, 14)
-    shortcuts._quarters.cache_clear()
-    with torch.inference_mode(), Shortcuts():
+    rewrites._quarters.cache_clear()
+    with torch.inference_mode(), Rewrites():
         nn.AvgPool2d(2)(X)
     both_ways(nn.Sequential(nn.Conv2d(1, 1, 1), nn.AvgPool2d(2)), X)
 
@@ -144,5 +171,5 @@ def test_nets_compute_the_same(preset, shape):
             found = net(X)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     assert kernels.pooled == 0
-    if preset == "resnet18":
-        assert kernels.sizes.count((1, 1)) > 3 and (2, 2) in kernels.sizes
+    convolutions = sum(isinstance(module, nn.Conv2d) for module in net.modules())
+    assert len(kernels.sizes) == convolutions - {"lenet": 0, "resnet18": 7}[preset]

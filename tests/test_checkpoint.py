@@ -68,12 +68,17 @@ def assert_same(a, b):
         assert torch.equal(x, y)
 
 
-@pytest.mark.parametrize("at", [1, 2, 5, 7, 8, 13, 21])
-def test_a_killed_training_goes_on_bit_for_bit(tmp_path, at):
-    whole, expected = train(None)
+@pytest.mark.parametrize("evaluated", ["test data", "training data"])
+@pytest.mark.parametrize("at", range(1, 22))  # every step of three epochs
+def test_a_killed_training_goes_on_bit_for_bit(tmp_path, at, evaluated):
+    def data():
+        train_iter, test_iter = loaders()
+        return train_iter, test_iter if evaluated == "test data" else train_iter
+
+    whole, expected = train(None, data=data())
     with pytest.raises(Stop):
-        train(tmp_path / "c.pt", at)
-    resumed, history = train(tmp_path / "c.pt")
+        train(tmp_path / "c.pt", at, data=data())
+    resumed, history = train(tmp_path / "c.pt", data=data())
     assert_same(resumed, whole)
     for name in ("loss", "train_acc", "test_acc", "step_loss", "examples"):
         assert getattr(history, name) == getattr(expected, name)

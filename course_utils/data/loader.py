@@ -103,12 +103,13 @@ class TensorLoader:
     def in_larger_batches(self, batch_size):
         """The same data in batches of at least `batch_size`, as fits where no gradients are kept.
 
+        They come unshuffled, or a look at the training data would change the order of the training.
         In a fast dev run the loader itself: its three batches are what is looked at.
         """
         if fast_dev_run() or batch_size <= self.batch_size:
             return self
         larger = copy.copy(self)
-        larger.batch_size = batch_size
+        larger.batch_size, larger.shuffle = batch_size, False
         return larger
 
     def to_input(self, images):

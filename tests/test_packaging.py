@@ -1,8 +1,10 @@
 """The files around the course agree with each other."""
 
+import os
 import re
 import tomllib
 
+import pytest
 import yaml
 from conftest import REPOSITORY
 
@@ -26,3 +28,11 @@ def test_no_registry_and_no_lock_file_is_tracked():
     for pattern in ("*.toml", "*.yml", "Makefile", ".ci/run", "*.md"):
         for path in REPOSITORY.glob(pattern):
             assert not hosts.search(path.read_text()), path
+
+
+@pytest.mark.xdist_group("together")
+def test_groups_of_tests_stay_together(request):
+    """pytest-xdist gives a group to one worker by this mark in the name; some pairs of versions
+    of it and pytest lose the mark, and browsers and data are then set up several times."""
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        assert request.node.nodeid.endswith("@together")

@@ -25,7 +25,9 @@ class Rewrites(TorchFunctionMode):
     """
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        return _REWRITTEN.get(func, func)(*args, **(kwargs or {}))
+        if not torch.compiler.is_compiling():  # which finds ways of its own
+            func = _REWRITTEN.get(func, func)
+        return func(*args, **(kwargs or {}))
 
 
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):

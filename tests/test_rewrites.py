@@ -184,7 +184,7 @@ def test_a_compiler_finds_ways_of_its_own(monkeypatch):
     monkeypatch.setitem(rewrites._REWRITTEN, F.conv2d, rewritten)
     layer, X = nn.Conv2d(2, 3, 3, padding=1), torch.randn(2, 2, 2, 2)
     with Rewrites():
-        found = torch.compile(layer, backend="eager")(X)
+        found = torch.compile(layer, backend="aot_eager")(X)
         with pytest.raises(AssertionError):
             layer(X)
     torch.testing.assert_close(found, layer(X))

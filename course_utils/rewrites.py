@@ -54,11 +54,11 @@ def avg_pool2d(
     padding=0,
     ceil_mode=False,
     count_include_pad=True,
-    divisor=None,
+    divisor_override=None,
 ):
     """`F.avg_pool2d`; windows of 2×2 side by side as one matrix product."""
     size, steps = _pair(kernel_size), _pair(stride or kernel_size)
-    plain = size == steps == (2, 2) and _pair(padding) == (0, 0) and divisor is None
+    plain = size == steps == (2, 2) and _pair(padding) == (0, 0) and divisor_override is None
     exact = input.dtype != torch.float32 or not torch.is_autocast_enabled(input.device.type)
     if plain and exact and input.ndim == 4:
         n, c, h, w = input.shape
@@ -69,7 +69,7 @@ def avg_pool2d(
             rows = input.permute(0, 2, 3, 1).reshape(n, h // 2, 2 * w * c)
             means = rows @ _quarters(w, c, input.dtype)
             return means.view(n, h // 2, w // 2, c).permute(0, 3, 1, 2)
-    return F.avg_pool2d(input, size, steps, padding, ceil_mode, count_include_pad, divisor)
+    return F.avg_pool2d(input, size, steps, padding, ceil_mode, count_include_pad, divisor_override)
 
 
 _REWRITTEN = {F.conv2d: conv2d, F.avg_pool2d: avg_pool2d}

@@ -142,6 +142,17 @@ def test_which_averages_are_products(layout):
     assert both_ways(nn.AvgPool2d(2), wide).pooled == 1
 
 
+def test_arguments_by_name_are_torchs():
+    X, weight = torch.randn(2, 2, 4, 4), torch.randn(3, 2, 3, 3)
+    sizes = {"kernel_size": 2, "stride": 1, "padding": 1, "ceil_mode": True}
+    sizes |= {"count_include_pad": False, "divisor_override": 3}
+    shape = {"bias": torch.randn(3), "stride": 2, "padding": 1, "dilation": 1, "groups": 1}
+    expected = F.avg_pool2d(X, **sizes), F.conv2d(X, weight, **shape)
+    with Rewrites():
+        found = F.avg_pool2d(X, **sizes), F.conv2d(X, weight, **shape)
+    torch.testing.assert_close(found, expected)
+
+
 def test_whole_numbers_stay_exact_in_bfloat16():
     """float32 maps are not rounded, though matrix products are in bfloat16."""
     X = torch.full((1, 1, 2, 2), 1.001)

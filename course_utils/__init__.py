@@ -1,6 +1,6 @@
 """What the chapters of *Classic ConvNets, Hands-On* import.
 
-Start at `course_utils.data` (loaders), `course_utils.training` (`train_ch6`) and
+Start at `course_utils.data` (loaders), `course_utils.training.trainer` (`train_ch6`) and
 `course_utils.nets` (every network of the course by name).
 """
 

@@ -1,8 +1,13 @@
-"""How a chapter states its results: judged, recorded for the report, shown with their source."""
+"""Results: judged and recorded by a chapter, published by others, reached by recorded runs."""
 
+import csv
 import inspect
+import json
+import statistics
+import tomllib
 
-from course_utils.errors import ExpectationError
+from course_utils import settings
+from course_utils.errors import CourseError, ExpectationError
 from course_utils.settings import fast_dev_run
 
 RECORD_MIME = "application/vnd.course-record+json"
@@ -59,3 +64,79 @@ def _plain(value):
 
 def _short(value):
     return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def published_and_reproduced(report=None, results=None):
+    """One dict per chapter of book.toml that has a published accuracy.
+
+    report: report.json of a batch run; None: of the one under way, else of the latest quick one.
+    results: file of recorded full runs; None: chapters/results.toml.
+    Keys: chapter (title), published (low, high), full (list of test accuracies, one per seed),
+    full_mean (None if not run), device, date, verdict ("reached", "below" or "not run"), and of
+    the batch run: quick (test accuracy or None) and source (of its data).
+    Raises CourseError if a file cannot be read.
+    """
+    manifest = _read(settings.REPOSITORY / "book.toml", tomllib.loads)
+    results = results or settings.REPOSITORY / "chapters" / "results.toml"
+    full = {run["chapter"]: run for run in _read(results, tomllib.loads).get("run", [])}
+    batch = _batch_records(report or settings.report_path())
+    rows = []
+    for chapter in manifest["chapter"]:
+        if "published" not in chapter:
+            continue
+        name = chapter["file"].removesuffix(".ipynb")
+        low, high = chapter["published"]["test_acc"]
+        run, quick = full.get(name, {}), batch.get(name, {})
+        accuracies = run.get("test_acc", [])
+        mean = statistics.fmean(accuracies) if accuracies else None
+        rows.append(
+            {
+                "chapter": chapter["title"],
+                "published": (low, high),
+                "full": accuracies,
+                "full_mean": mean,
+                "device": run.get("device", ""),
+                "date": str(run.get("date", "")),
+                "verdict": "not run" if mean is None else "reached" if mean >= low else "below",
+                "quick": quick.get("test_acc"),
+                "source": quick.get("source", ""),
+            }
+        )
+    return rows
+
+
+def settings_tried(path=None):
+    """The runs from which the quick profiles were chosen, one dict each, as measured.
+
+    path: the table; None: chapters/tuning.csv. Keys: chapter (name), image_size (pixels),
+    batch_size, examples (seen in training, repeats counted), lr (peak), beta2 (of AdamW), flip
+    (mirrored at random, bool), accuracy (fraction of 10,000 training images that were held out)
+    and cpu_seconds (of training, one thread).
+    Raises CourseError if the file cannot be read.
+    """
+    path = path or settings.REPOSITORY / "chapters" / "tuning.csv"
+    kinds = {"chapter": str, "lr": float, "beta2": float, "accuracy": float}
+    return _read(
+        path,
+        lambda text: [
+            {
+                name: value == "yes" if name == "flip" else kinds.get(name, int)(value)
+                for name, value in row.items()
+            }
+            for row in csv.DictReader(text.splitlines())
+        ],
+    )
+
+
+def _batch_records(report):
+    """Chapter name -> its records, from a report.json; nothing if there is no report."""
+    if not report.is_file():
+        return {}
+    return {entry["name"]: entry["records"] for entry in _read(report, json.loads)["chapters"]}
+
+
+def _read(path, parse):
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CourseError(f"{path.name} cannot be read: {error}") from error

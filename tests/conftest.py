@@ -50,8 +50,8 @@ def real_data():
 @pytest.fixture(scope="session")
 def real_book(tmp_path_factory):
     """Folder of the book of our own chapters, made from the outputs saved in them."""
-    from course_utils.publish.book import build_book
-    from course_utils.publish.manifest import load_manifest
+    from course_utils.commands.book import build_book
+    from course_utils.commands.manifest import load_manifest
 
     manifest = load_manifest(REPOSITORY / "book.toml")
     return build_book(manifest, manifest.book.src, tmp_path_factory.mktemp("real") / "book").parent

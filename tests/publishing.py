@@ -60,7 +60,7 @@ def environment(**more):
 
 
 def command(*args):
-    return [sys.executable, "-m", "course_utils.publish.cli", *map(str, args)]
+    return [sys.executable, "-m", "course_utils.commands.cli", *map(str, args)]
 
 
 def course(*args, cwd, **env):

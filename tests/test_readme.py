@@ -5,8 +5,8 @@ import shlex
 
 from conftest import REPOSITORY
 
-from course_utils.publish import cli
-from course_utils.publish.manifest import load_manifest
+from course_utils.commands import cli
+from course_utils.commands.manifest import load_manifest
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^ *```\w*\n(.*?)^ *```", README, flags=re.MULTILINE | re.DOTALL)
@@ -16,7 +16,7 @@ LINES = [line.split(" #")[0].strip() for block in BLOCKS for line in block.split
 COMMANDS = [line for line in LINES + CODE if re.match(r"(course|make|papermill)\b", line)]
 FILES = "py|toml|md|yml|ipynb|mplstyle|json|html"
 WRITTEN_LATER = ("report.json", "report.html", "out.ipynb", "build/", "my-course/", ".venv", "../")
-FOLDERS = [REPOSITORY / "course_utils" / part for part in ("", "publish", "publish/book")]
+FOLDERS = [REPOSITORY / "course_utils" / part for part in ("", "commands", "commands/book")]
 
 
 def commands_of_course():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course_utils import settings
-from course_utils.data.fetch import fetch
+from course_utils.data.download import fetch
 from course_utils.data.idx import LARGEST, pieces, read_pair
 from course_utils.errors import DataError
 

@@ -49,7 +49,7 @@ commented cells, tagged `hint` and `solution`. `tests/exercises/<topic>.py` hold
 answers and some wrong ones for each; `tests/test_exercises.py` makes more wrong ones by itself.
 '''
 
-from course_utils.exercises.checking import Result, judge
+from course_utils.exercises.checker.judge import Result, judge
 from course_utils.exercises.learner import check, hint, solution
 from course_utils.exercises.progress import progress_bar, progress_map
 from course_utils.exercises.registry import exercises_of

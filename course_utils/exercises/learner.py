@@ -3,10 +3,10 @@
 import os
 
 from course_utils.errors import ExerciseError
-from course_utils.exercises.checking import judge
+from course_utils.exercises.checker.judge import judge
+from course_utils.exercises.checker.show import as_text, display_markdown, show
 from course_utils.exercises.progress import remember
 from course_utils.exercises.registry import find
-from course_utils.exercises.showing import as_text, display_markdown, show
 from course_utils.exercises.solving import solution_source
 
 _hints_given = {}  # id -> how many, since the kernel started

@@ -14,8 +14,8 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from course_utils.exercises.checker.show import display_both
 from course_utils.exercises.registry import CHAPTERS, exercises_of, module_of
-from course_utils.exercises.showing import display_both
 from course_utils.files import remove_leftovers, write_whole
 
 VERSION = 1

@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from course_utils.errors import ExerciseError
-from course_utils.exercises.exercise import REGISTERED
+from course_utils.exercises.checker.declare import REGISTERED
 
 # A new chapter's exercises get their line here, the only place that lists them.
 CHAPTERS = {
@@ -25,7 +25,7 @@ def module_of(chapter):
     if chapter not in CHAPTERS:
         known = ", ".join(CHAPTERS)
         raise ExerciseError(f"chapter {chapter!r} has no exercises; there are {known}")
-    return import_module(f"course_utils.exercises.{CHAPTERS[chapter]}")
+    return import_module(f"course_utils.exercises.chapters.{CHAPTERS[chapter]}")
 
 
 def exercises_of(chapter):

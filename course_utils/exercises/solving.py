@@ -5,7 +5,7 @@ import copy
 import inspect
 import textwrap
 
-from course_utils.exercises.exercise import NAME
+from course_utils.exercises.checker.declare import NAME
 from course_utils.exercises.registry import CHAPTERS, exercises_of, find
 
 

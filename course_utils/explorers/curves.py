@@ -5,7 +5,7 @@ from statistics import fmean
 
 from course_utils.errors import CourseError
 from course_utils.explorers.output import Explorer
-from course_utils.history import History
+from course_utils.training import History
 
 MOST_POINTS = 1000  # of a loss curve: more than a screen has
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from course_utils import settings
-from course_utils.data.fetch import fetch
+from course_utils.data.download import fetch
 from course_utils.errors import DataError, WeightsError
 from course_utils.files import writing_whole
 

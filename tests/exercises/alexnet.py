@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils.exercises.alexnet import erase_at
+from course_utils.exercises.chapters.alexnet import erase_at
 from course_utils.nets.alexnet import AlexNet, dropout
 from course_utils.nets.convolution import out_size
 from exercises import answers

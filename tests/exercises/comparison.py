@@ -6,7 +6,7 @@ import statistics
 
 import torch
 
-from course_utils.timing import median_time
+from course_utils.measure import median_time
 from exercises import answers
 
 SYMMETRIC = "noise is symmetric"

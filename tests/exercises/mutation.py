@@ -6,9 +6,9 @@ import inspect
 
 import torch
 
-from course_utils.exercises.checking import prepared_cases
+from course_utils.exercises.checker.stubs import is_untouched
+from course_utils.exercises.checker.trial import prepared_cases
 from course_utils.exercises.solving import solution_source
-from course_utils.exercises.stubs import is_untouched
 
 OPERATORS = {
     ast.Add: ast.Sub,

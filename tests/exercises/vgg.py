@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils.exercises.vgg import block_from, config_from, headed, started
+from course_utils.exercises.chapters.vgg import block_from, config_from, headed, started
 from course_utils.nets.alexnet import dense_head
 from course_utils.nets.vgg import VGG, VGG_DEPTHS, VGG_WIDTHS, vgg_block
 from exercises import answers

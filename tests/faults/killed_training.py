@@ -16,11 +16,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from course_utils.checkpoint import read_tensors, write_tensors
 from course_utils.data import TensorLoader
 from course_utils.nets import build
-from course_utils.runner import Runner
-from course_utils.training import train_ch6
+from course_utils.training import Runner, train_ch6
+from course_utils.training.checkpoint import read_tensors, write_tensors
 
 EVERY = 4  # steps between two saves
 EPOCHS = 3

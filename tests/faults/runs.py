@@ -12,7 +12,7 @@ import nbformat
 import psutil
 from publishing import REPOSITORY, command, environment, make_course, notebook
 
-from course_utils.publish.refresh import merge_streams
+from course_utils.commands.refresh import merge_streams
 from faults.harness import Tree
 
 NAMES = ("01_a", "02_b", "03_c")
@@ -118,7 +118,7 @@ def traces(folder):
 
 
 def workers(tree):
-    return _running(tree, "course_utils.publish.worker")
+    return _running(tree, "course_utils.commands.run.worker")
 
 
 def kernels(tree):

@@ -216,7 +216,7 @@ def test_each_chapter_says_why_it_runs(finished):
 def test_only_what_chapters_import_counts_as_the_library(finished, tmp_path):
     shutil.copytree(library() + "/course_utils", tmp_path / "lib" / "course_utils")
     theirs = {"PYTHONPATH": str(tmp_path / "lib")}
-    _append(tmp_path / "lib/course_utils/publish/render.py", "# nothing a chapter sees\n")
+    _append(tmp_path / "lib/course_utils/commands/run/report_page.py", "# nothing a chapter sees\n")
     assert set(_resume(finished, **theirs).values()) == {"kept"}
     _append(tmp_path / "lib/course_utils/history.py", "# may change a result\n")
     assert set(_resume(finished, **theirs).values()) == {"run: course_utils changed"}
@@ -397,8 +397,8 @@ DAY = """
 import json, os, sys
 from pathlib import Path
 import psutil
-from course_utils.publish.batch import run_batch
-from course_utils.publish.manifest import load_manifest
+from course_utils.commands.run.batch import run_batch
+from course_utils.commands.manifest import load_manifest
 
 me, here = psutil.Process(), Path.cwd()
 for _ in range(int(sys.argv[1])):

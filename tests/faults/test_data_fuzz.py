@@ -24,13 +24,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from smalldata import publish, small_dataset, small_files, write_dataset
 
+from course_utils.commands.notebooks import code_cells, read_notebook
 from course_utils.data import load_data_fashion_mnist
 from course_utils.data.idx import LARGEST, read_idx, read_pair
 from course_utils.errors import CourseError
-from course_utils.history import History
 from course_utils.nets.pretrained import fetch_torchvision_weights
-from course_utils.publish.notebooks import code_cells, read_notebook
-from course_utils.runner import Runner
+from course_utils.training import History, Runner
 from faults.harness import SOAK, how_many
 
 SECONDS = 2  # that no file may take; processor time, for the machine may be busy

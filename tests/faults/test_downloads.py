@@ -24,7 +24,7 @@ import torch
 from smalldata import publish, small_dataset, small_files
 
 from course_utils.data import download, fashion, load_data_fashion_mnist, sources
-from course_utils.data.fetch import fetch
+from course_utils.data.download import fetch
 from course_utils.errors import CourseError, DataError, WeightsError
 from course_utils.nets.pretrained import fetch_torchvision_weights
 from faults.harness import SOAK

@@ -8,7 +8,7 @@ import pytest
 import torch
 from publishing import command, environment
 
-from course_utils.history import History
+from course_utils.training import History
 from faults.harness import Tree, how_many, wait_until
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("distributed")]

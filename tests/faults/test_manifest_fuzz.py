@@ -10,14 +10,19 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from publishing import HEAD, REPOSITORY, make_course, notebook
 
+from course_utils.commands.book.front import status_page
+from course_utils.commands.book.page import facts_of
+from course_utils.commands.manifest import load_manifest
+from course_utils.commands.run.batch import (
+    parameter_names,
+    parse_param,
+    select_chapters,
+    settings_of,
+)
+from course_utils.commands.run.report import Report, read_report
+from course_utils.commands.run.report_page import html_text, junit_text
+from course_utils.commands.run.resume import PARTS, reason_to_run
 from course_utils.errors import CourseError, ManifestError, RunError
-from course_utils.publish.batch import parameter_names, parse_param, select_chapters, settings_of
-from course_utils.publish.book.chapters import facts_of
-from course_utils.publish.book.pages import status_page
-from course_utils.publish.manifest import load_manifest
-from course_utils.publish.render import html_text, junit_text
-from course_utils.publish.report import Report, read_report
-from course_utils.publish.resume import PARTS, reason_to_run
 from faults.harness import SOAK, how_many
 
 # The bar for one case is 2 s; the short sample asserts no time, for it may share the machine.

@@ -23,15 +23,15 @@ from hypothesis import strategies as st
 from nbformat import v4
 from publishing import assert_refused, command, course, environment, make_course, notebook
 
+from course_utils.commands import lab
+from course_utils.commands.grade.grade import Student, feedback, write_table
+from course_utils.commands.grade.process import LARGEST, Grade
+from course_utils.commands.manifest import load_manifest
+from course_utils.commands.plain import plain
+from course_utils.commands.run.report import Report
+from course_utils.commands.run.report_page import html_text, junit_text
 from course_utils.errors import RunError
 from course_utils.exercises import exercises_of
-from course_utils.publish import lab
-from course_utils.publish.grade import Student, feedback, write_table
-from course_utils.publish.grade_process import LARGEST, Grade
-from course_utils.publish.manifest import load_manifest
-from course_utils.publish.plain import plain
-from course_utils.publish.render import html_text, junit_text
-from course_utils.publish.report import Report
 from faults.harness import Tree, wait_until
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>'\"&\x1b]0;owned\x07\x9b31m\u202e"
@@ -45,8 +45,8 @@ ALLOWED = {
         "chapters/04_lenet5_lab.ipynb": "what a pickle can do",
     },
     "exec": {
-        "course_utils/publish/grade_worker.py": "students' code, in its own process",
-        "course_utils/publish/bench/fresh.py": "import statements of its own, to time them",
+        "course_utils/commands/grade/worker.py": "students' code, in its own process",
+        "course_utils/commands/bench/fresh.py": "import statements of its own, to time them",
         "chapters/02_pooling.ipynb": "an exercise on cells that run in another order",
     },
     "urlopen": {},

@@ -1,0 +1,1 @@
+"""`course grade` and `course exercises --export`: what goes to students and comes back."""

@@ -1,0 +1,275 @@
+"""`course run`: choose chapters, check their parameters, execute them, report.
+
+Everything that can be wrong is found before the first kernel starts.
+"""
+
+import ast
+import os
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from course_utils.commands.manifest import PROFILES, nearest
+from course_utils.commands.notebooks import read_notebook, tags_of
+from course_utils.commands.run import machine, pool
+from course_utils.commands.run.folder import claim, prepare_folder, stopped
+from course_utils.commands.run.progress import make_console, show_progress
+from course_utils.commands.run.report import REPORT_NAME, Report, print_report, read_report
+from course_utils.commands.run.report_page import write_pages
+from course_utils.commands.run.resume import Fingerprints, reasons_to_run
+from course_utils.commands.run.worker import NOT_SAVED, Job
+from course_utils.errors import RunError
+
+_QUICK_TIMEOUT = 1200  # seconds a cell may take in the quick profile; full has no limit
+
+
+def run_batch(
+    manifest,
+    names=(),
+    *,
+    profile="quick",
+    params=(),
+    jobs=None,
+    out=None,
+    keep_going=False,
+    resume=False,
+    timeout=None,
+    measure=True,
+    console=None,
+):
+    """Execute chapters and write report.json, report.html, junit.xml and the notebooks.
+
+    names: chapters as users write them; none: all. params: "name=value" strings.
+    jobs: chapters at a time. out: folder; default <build>/run/<profile>. timeout: seconds a cell.
+    resume: whether chapters that an earlier run in that folder passed, and that have not changed
+    since, are kept; those that are not in `names` then stay in the report.
+    measure: whether to measure the machine's matrix rate first (about 3 s).
+    Returns the exit status: 0, 1 if a chapter failed, 130 if stopped by Ctrl-C.
+    Raises RunError, before anything runs, if the input is wrong or the folder is in use; later,
+    if something cannot be written, such as on a full disk. What had finished is kept.
+    """
+    console = console or make_console()
+    chapters = select_chapters(manifest, names)
+    if profile not in PROFILES:
+        raise RunError(f"unknown profile {profile!r}; {nearest(profile, PROFILES)}")
+    if timeout is None and profile == "quick":
+        timeout = _QUICK_TIMEOUT
+    settings = settings_of(manifest, chapters, profile, params)
+    out = Path(out) if out else manifest.build_dir / "run" / profile
+    if out.resolve() == manifest.book.src.resolve():
+        raise RunError(f"{out} holds the chapters themselves: give another folder with --out")
+    out = prepare_folder(out)
+    with claim(out) as scratch:
+        report, todo = _plan(manifest, chapters, profile, settings, out, resume, console)
+        work = {
+            chapter.name: Job(
+                notebook=str(chapter.file),
+                output=str(out / f"{chapter.name}.ipynb"),
+                cwd=str(chapter.file.parent),
+                parameters=settings[chapter.name],
+                timeout=timeout,
+                report=str(out / REPORT_NAME),
+                alone=chapter.alone,
+            )
+            for chapter in todo
+        }
+        interrupted = _run(report, work, jobs, keep_going, measure, scratch, console)
+        pages = write_pages(report, manifest.book.title)
+    print_report(report, console)
+    for path in (out, *pages):
+        console.print(_short(path), style="dim", soft_wrap=True, highlight=False)
+    if interrupted:
+        console.print("stopped; what had finished is in the report", style="yellow")
+        return 130
+    return 1 if report.failed() else 0
+
+
+def _plan(manifest, chapters, profile, settings, out, resume, console):
+    """The report as it stands before anything runs, and the chapters that must run."""
+    facts = {"versions": machine.versions(), **machine.describe_machine()}
+    facts |= {"matmul_gflops": None, "accelerator": None}
+    entries = _earlier(out, console) if resume else {}
+    names = [chapter.name for chapter in chapters]
+    # chapters that were not asked for stay in a resumed report, with the parameters they had
+    others = [c for c in manifest.chapters if c.name in entries and c.name not in names]
+    asked = [c for c in manifest.chapters if c in chapters or c in others]
+    prints = Fingerprints(asked, profile, facts["versions"])
+    parameters = {c.name: entries[c.name].get("parameters", {}) for c in others} | settings
+    reasons = dict.fromkeys(names, "")
+    if resume:
+        reasons = reasons_to_run([c.name for c in asked], entries, parameters, prints, out)
+    shown = [c for c in asked if c in chapters or reasons[c.name] is None]
+
+    report = Report(shown, profile, out, facts)
+    for chapter in shown:
+        entry = report[chapter.name]
+        entry["parameters"] = parameters[chapter.name]
+        entry["fingerprint"] = prints.of(chapter.name, parameters[chapter.name])
+        if reasons[chapter.name] is None:
+            report.keep(chapter.name, entries[chapter.name])
+    if resume:
+        report.save()
+        for name in names:
+            said = f"run: {reasons[name]}" if reasons[name] else "kept"
+            console.print(f"{name}: {said}", markup=False, highlight=False, soft_wrap=True)
+    return report, [chapter for chapter in chapters if reasons[chapter.name] is not None]
+
+
+def _run(report, work, jobs, keep_going, measure, scratch, console):
+    """Execute jobs and enter what they gave; returns whether the run was stopped.
+
+    Raises RunError if an executed notebook could not be written, OSError if the report could not.
+    """
+    interrupted = True
+    with _sigterm_as_ctrl_c():
+        try:
+            if measure and work:
+                report.data.update(machine.measure())
+            at_once = jobs or pool.default_jobs()
+            with (
+                show_progress(console, list(work), report.begin) as show,
+                closing(pool.run_jobs(work, at_once, show, not keep_going, scratch)) as results,
+            ):
+                for name, result in results:
+                    error = result["error"]
+                    if error and error["name"] == NOT_SAVED:
+                        raise stopped(report.out, error["message"])
+                    if error and error["cell"] is None:
+                        # it left no notebook: the one of an earlier run must not stand for it
+                        Path(work[name].output).unlink(missing_ok=True)
+                    report.add(name, result)
+            interrupted = False
+        except KeyboardInterrupt:
+            pass
+        finally:
+            report.finish(interrupted)
+    return interrupted
+
+
+def select_chapters(manifest, names):
+    """Chapters for what users write – 3, 03, lenet, 03_lenet, a path –, in the book's order.
+
+    Raises RunError with the nearest names for an unknown one.
+    """
+    if not names:
+        return list(manifest.chapters)
+    chosen = set()
+    for name in names:
+        bare = str(name).removesuffix(".ipynb")
+        matches = [
+            chapter.name
+            for chapter in manifest.chapters
+            if bare in (chapter.name, chapter.topic)
+            or (bare.isdecimal() and int(bare) == chapter.number)
+            or (os.sep in str(name) and Path(name).resolve() == chapter.file.resolve())
+        ]
+        if not matches:
+            known = [n for chapter in manifest.chapters for n in (chapter.name, chapter.topic)]
+            close = nearest(bare, known)
+            if close.startswith("known"):
+                close = nearest(bare, [chapter.name for chapter in manifest.chapters])
+            raise RunError(f"unknown chapter {name!r}; {close}")
+        chosen.update(matches)
+    return [chapter for chapter in manifest.chapters if chapter.name in chosen]
+
+
+def settings_of(manifest, chapters, profile, params):
+    """Chapter name -> parameters to inject: the profile's, then the user's `params` over them.
+
+    A user's parameter goes to each chapter whose `parameters` cell has it. Raises RunError if a
+    chapter lacks one that book.toml sets, or if no chapter has one that the user gave.
+    """
+    known = {chapter.name: parameter_names(chapter.file) for chapter in chapters}
+    settings = {}
+    for chapter in chapters:
+        settings[chapter.name] = dict(chapter.full) if profile == "full" else {}
+        for name in settings[chapter.name]:
+            where = f"{manifest.path.name}: {chapter.name} sets full.{name}"
+            _check_parameter(name, known[chapter.name], [chapter], where)
+    for name, value in map(parse_param, params):
+        takers = [chapter.name for chapter in chapters if name in (known[chapter.name] or ())]
+        if not takers:
+            every = sorted(set().union(*(names or () for names in known.values())))
+            lacking = all(names is None for names in known.values())
+            _check_parameter(name, None if lacking else every, chapters, f"--param {name}")
+        for taker in takers:
+            settings[taker][name] = value
+    return settings
+
+
+def _check_parameter(name, known, chapters, where):
+    if known is None:
+        names = ", ".join(chapter.name for chapter in chapters)
+        verb = "have" if len(chapters) > 1 else "has"
+        raise RunError(f"{where}: {names} {verb} no cell tagged `parameters`, so it can take none")
+    if name not in known:
+        raise RunError(f"{where}: unknown parameter; {nearest(name, known)}")
+
+
+def parse_param(text):
+    """ "lr=0.5" -> ("lr", 0.5): Python literals, true/false as in TOML, anything else a string."""
+    name, equals, value = text.partition("=")
+    name, value = name.strip(), value.strip()
+    if not equals or not name.isidentifier():
+        raise RunError(f"--param {text}: expected NAME=VALUE, such as lr=0.5")
+    if value in ("true", "false"):
+        return name, value == "true"
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return name, value
+
+
+def parameter_names(notebook):
+    """Names that the notebook's `parameters` cell assigns; None if it has no such cell.
+
+    Raises RunError if the file is not a notebook or the cell is not Python.
+    """
+    for cell in read_notebook(notebook)["cells"]:
+        if "parameters" not in tags_of(cell):
+            continue
+        try:
+            tree = ast.parse(cell["source"])
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            why = getattr(error, "msg", None) or str(error) or type(error).__name__
+            raise RunError(f"{notebook.name}: the parameters cell: {why}") from None
+        targets = []
+        for node in tree.body:
+            if isinstance(node, ast.Assign):
+                targets += node.targets
+            elif isinstance(node, ast.AnnAssign):
+                targets.append(node.target)
+        return [target.id for target in targets if isinstance(target, ast.Name)]
+    return None
+
+
+def _earlier(out, console):
+    """Name -> entry of the report that an earlier run left in this folder."""
+    try:
+        data = read_report(out)
+    except RunError as error:
+        console.print(f"{error}: every chapter runs again", style="yellow", soft_wrap=True)
+        return {}
+    return {entry["name"]: entry for entry in data["chapters"]} if data else {}
+
+
+@contextmanager
+def _sigterm_as_ctrl_c():
+    """A CI job that is cancelled gets SIGTERM: leave the same partial report as after Ctrl-C."""
+    import signal
+
+    def stop(signum, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _short(path):
+    """A path as short as it can be written from here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

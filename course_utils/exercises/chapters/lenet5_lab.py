@@ -1,0 +1,586 @@
+"""Exercises of chapter 04, the LeNet-5 digits lab."""
+
+import math
+import weakref
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from course_utils.exercises.chapters.inputs import counting, distinct
+from course_utils.exercises.checker.declare import Band, case, exercise
+from course_utils.nets.lenet5_lab import LeNet5
+
+TITLE = "The LeNet-5 digits lab"
+
+
+def grey_images():
+    yield case(torch.full((1, 1, 2, 2), 0.5), note="one grey level: all zeros, not NaN")
+    yield case(torch.zeros(2, 1, 2, 3), note="all black")
+    yield case(counting(1, 1, 2, 2) / 4)
+    yield case(counting(2, 1, 2, 2) / 8, note="one mean for the batch, not one for each image")
+    yield case(torch.rand(3, 1, 4, 5))
+    yield case(torch.rand(2, 1, 6, 6, dtype=torch.float64) / 4)
+    yield case(torch.rand(4, 1, 5, 5) + 3)
+
+
+def normalised_by_numbers(X):
+    numbers = X.double().flatten().tolist()
+    mean = math.fsum(numbers) / len(numbers)
+    variance = math.fsum((x - mean) ** 2 for x in numbers) / len(numbers)
+    scaled = [(x - mean) / math.sqrt(variance) if variance else 0.0 for x in numbers]
+    return torch.tensor(scaled, dtype=X.dtype).reshape(X.shape)
+
+
+@exercise(
+    title="Normalise a batch",
+    kind="warm-up",
+    minutes=3,
+    cases=grey_images,
+    reference=normalised_by_numbers,
+    misconceptions={
+        "the deviation is divided by one less than the count": lambda X: (X - X.mean()) / X.std(),
+        "every image is normalised by itself": lambda X: F.instance_norm(X, eps=1e-12),
+        "0.5 is taken for mean and deviation": lambda X: (X - 0.5) / 0.5,
+        "it is scaled to [0, 1]": lambda X: (X - X.min()) / (X.max() - X.min()),
+        "it is divided by the variance": lambda X: (X - X.mean()) / X.var(correction=0),
+    },
+    hints=[
+        "`X.mean()` and `X.std(correction=0)` look at all numbers of the batch.",
+        "Where all pixels are alike, the deviation is 0, and 0 / 0 is NaN. `clamp(min=…)` with a "
+        "tiny number saves you.",
+    ],
+    explanation="`correction=0` divides by the count. The clamp changes nothing for real images, "
+    "and turns 0 / 0 into 0 / a tiny number.",
+)
+def ex04_1_normalise(X):
+    """X with mean 0 and standard deviation 1 over the whole batch; one grey level gives zeros."""
+    return (X - X.mean()) / X.std(correction=0).clamp(min=1e-12)
+
+
+def steps_by_counting(c_in, c_out, k, n, stride=1):
+    steps = 0
+    for _ in range(0, n - k + 1, stride):
+        for _ in range(0, n - k + 1, stride):
+            for _ in range(c_out):
+                steps += c_in  # one for each channel
+    return steps
+
+
+@exercise(
+    title="Predict before you run",
+    kind="predict",
+    minutes=5,
+    cases=lambda: [
+        case(1, 1, 1, 1),
+        case(1, 1, 2, 3),
+        case(2, 3, 3, 3, note="the window just fits"),
+        case(1, 2, 3, 8, 2, note="a row is left over"),
+        case(3, 1, 2, 7, stride=3),
+        case(1, 6, 5, 32),
+        case(6, 16, 5, 14),
+    ],
+    reference=steps_by_counting,
+    hints=[
+        "Which loops does `forward` still have? Batch and window are left to one operation.",
+        "Rows of the output × columns of the output × filters × input channels.",
+        "The output has (n - k) // stride + 1 rows, and as many columns.",
+    ],
+    explanation="Output positions × filters × channels. Neither the batch nor k² counts: one "
+    "operation treats the window of all images at once. LeNet-5's second convolution takes 9,600 "
+    "steps; number by number it would be 240,000 for each image.",
+)
+def ex04_2_inner_steps(c_in, c_out, k, n, stride=1):
+    """How often the innermost line of `Conv2D.forward` runs for a batch of n × n images."""
+    side = (n - k) // stride + 1
+    return side * side * c_out * c_in
+
+
+def columns_by_unfold(shape, k, stride=1, padding=0, bytes_per_number=4):
+    return F.unfold(torch.zeros(shape), k, 1, padding, stride).numel() * bytes_per_number
+
+
+@exercise(
+    title="The price of the columns",
+    kind="code",
+    minutes=8,
+    cases=lambda: [
+        case((1, 1, 1, 1), 1),
+        case((1, 1, 3, 3), 2),
+        case((2, 1, 3, 3), 3, note="two images"),
+        case((1, 2, 3, 5), 2, note="wider than high"),
+        case((1, 1, 6, 4), 3, note="higher than wide"),
+        case((1, 1, 5, 5), 2, 2, note="a row and a column are left over"),
+        case((1, 3, 4, 4), 3, 1, 1, note="padded"),
+        case((1, 1, 4, 6), 3, stride=2, padding=2),
+        case((2, 3, 5, 8), 4, 3, 1, 8, note="numbers of eight bytes"),
+        case((8, 6, 14, 14), 5, bytes_per_number=2),
+    ],
+    reference=columns_by_unfold,
+    misconceptions={
+        "it is the size of the image": lambda shape, k, stride=1, padding=0, bytes_per_number=4: (
+            math.prod(shape) * bytes_per_number
+        ),
+        "the columns of one image are counted, not of the batch": lambda shape, k, stride=1, padding=0, bytes_per_number=4: (  # noqa: E501
+            columns_by_unfold((1, *shape[1:]), k, stride, padding, bytes_per_number)
+        ),
+        "numbers are counted, not bytes": lambda shape, k, stride=1, padding=0, bytes_per_number=4: (  # noqa: E501
+            columns_by_unfold(shape, k, stride, padding, 1)
+        ),
+        "a column holds one channel only": lambda shape, k, stride=1, padding=0, bytes_per_number=4: (  # noqa: E501
+            columns_by_unfold((shape[0], 1, *shape[2:]), k, stride, padding, bytes_per_number)
+        ),
+    },
+    hints=[
+        "A column holds one window: C · k · k numbers.",
+        "There is a column for each output position of each image.",
+        "Positions along an axis: (n + 2 · padding - k) // stride + 1.",
+    ],
+    explanation="N · C · k² · rows · columns, times the bytes of a number. With stride 1 each "
+    "pixel is in nearly k² windows, so the columns take nearly k² times the image.",
+)
+def ex04_3_column_bytes(shape, k, stride=1, padding=0, bytes_per_number=4):
+    """Bytes of the columns that `im2col` makes of images of a shape (N, C, H, W)."""
+    N, C, H, W = shape
+    rows = (H + 2 * padding - k) // stride + 1
+    columns = (W + 2 * padding - k) // stride + 1
+    return N * C * k * k * rows * columns * bytes_per_number
+
+
+def linear_portrait(layer):
+    """What to compare of a linear layer; of anything else, what it is."""
+    if not isinstance(layer, nn.Linear):
+        return {"kind": type(layer).__name__}
+    bias = None if layer.bias is None else layer.bias.detach()
+    return {"kind": "Linear", "weight": layer.weight.detach(), "bias": bias}
+
+
+def linear_by_probing(conv):
+    """Read the matrix off: send in one image for each pixel, with a one there."""
+    size = conv.in_channels * math.prod(conv.kernel_size)
+    ones = torch.eye(size).reshape(size, conv.in_channels, *conv.kernel_size)
+    zero = conv(torch.zeros_like(ones[:1])).flatten(1)
+    layer = nn.Linear(size, conv.out_channels, bias=conv.bias is not None)
+    layer.weight = nn.Parameter((conv(ones).flatten(1) - zero).T)
+    if conv.bias is not None:
+        layer.bias = nn.Parameter(zero[0])
+    return layer
+
+
+def linear_with_axes(*axes):
+    """A linear layer from the kernel with its axes in another order."""
+
+    def wrong(conv):
+        layer = linear_by_probing(conv)
+        weight = conv.weight.detach().permute(0, *axes).flatten(1)
+        layer.weight = nn.Parameter(weight)
+        return layer
+
+    return wrong
+
+
+@exercise(
+    title="A convolution that is a linear layer",
+    kind="code",
+    minutes=10,
+    cases=lambda: [
+        case(nn.Conv2d(1, 1, 2), note="a single filter"),
+        case(nn.Conv2d(2, 3, 2), note="two channels"),
+        case(nn.Conv2d(3, 2, 2, bias=False), note="no bias"),
+        case(nn.Conv2d(2, 2, (2, 3)), note="a window that is not square"),
+        case(nn.Conv2d(4, 7, 3)),
+        case(LeNet5().conv3, note="LeNet-5's third convolution"),
+    ],
+    reference=linear_by_probing,
+    view=linear_portrait,
+    misconceptions={
+        "the order is rows, columns, channels; `flatten` gives channels, rows, columns": (
+            linear_with_axes(2, 3, 1)
+        ),
+        "rows and columns are exchanged": linear_with_axes(1, 3, 2),
+        "weights are new random numbers instead of the convolution's": lambda conv: nn.Linear(
+            conv.weight[0].numel(), conv.out_channels, bias=conv.bias is not None
+        ),
+    },
+    hints=[
+        "The kernel covers the image, so there is one position: each filter makes one weighted sum "
+        "of all C · k · k pixels, as a row of a linear layer's weight does.",
+        "`conv.weight.flatten(1)` puts each filter into one row, in the order in which "
+        "`nn.Flatten` puts the pixels.",
+        "Copy with `layer.weight.copy_(…)` under `torch.no_grad()`; `conv.bias` may be `None`.",
+    ],
+    explanation="A convolution that is as large as its image is a linear layer, number for number. "
+    "So LeNet-5's third convolution may be called either; old papers say C5 for it, and draw it as "
+    "a convolution since larger images would give it more positions.",
+)
+def ex04_4_as_linear(conv):
+    """nn.Linear that does to flattened images of the kernel's size what `conv` does to them."""
+    filters = conv.weight.detach().flatten(1)
+    linear = nn.Linear(filters.shape[1], len(filters), bias=conv.bias is not None)
+    with torch.no_grad():
+        linear.weight.copy_(filters)
+        if conv.bias is not None:
+            linear.bias.copy_(conv.bias)
+    return linear
+
+
+def images_and_filters():
+    yield case(counting(1, 1, 2, 3), torch.ones(1, 1, 1, 1), note="wider than high")
+    yield case(counting(1, 1, 3, 2), torch.ones(1, 1, 1, 1), note="higher than wide")
+    yield case(counting(1, 1, 3, 3), torch.ones(1, 1, 2, 2), note="square")
+    yield case(distinct(1, 2, 5, 2), distinct(3, 2, 2, 2))
+    yield case(distinct(2, 1, 3, 4), distinct(1, 1, 2, 1), note="a window that is not square")
+    yield case(distinct(1, 1, 4, 4), distinct(2, 1, 1, 3), note="only the window is not square")
+    yield case(distinct(2, 3, 4, 9, dtype=torch.float64), distinct(2, 3, 3, 2, dtype=torch.float64))
+
+
+def broken_conv(X, W):
+    side = int(math.sqrt((X.shape[2] - W.shape[2] + 1) * (X.shape[3] - W.shape[3] + 1)))
+    return (W.flatten(1) @ F.unfold(X, W.shape[2:])).unflatten(2, (side, -1))
+
+
+@exercise(
+    title="Repair: right numbers in wrong places",
+    kind="repair",
+    minutes=5,
+    cases=images_and_filters,
+    reference=F.conv2d,
+    stub=broken_conv,
+    misconceptions={
+        "rows and columns of the output are exchanged": lambda X, W: (
+            W.flatten(1) @ F.unfold(X, W.shape[2:])
+        ).unflatten(2, (X.shape[3] - W.shape[3] + 1, -1)),
+        "the image is turned over, and back": lambda X, W: F.conv2d(X.mT, W).mT,
+    },
+    gradient=True,
+    hints=[
+        "The columns come row by row of the output. How many rows are there?",
+        "Rows: `X.shape[2] - W.shape[2] + 1`. `unflatten` works out the -1 by itself.",
+    ],
+    explanation="The columns are in the order of the output's rows, so the first number must be "
+    "the rows. The root of rows × columns is right for squares only. Try every function on "
+    "something that is not square: it costs nothing and finds this kind of mistake.",
+)
+def ex04_5_conv(X, W):
+    rows = X.shape[2] - W.shape[2] + 1
+    return (W.flatten(1) @ F.unfold(X, W.shape[2:])).unflatten(2, (rows, -1))
+
+
+class Mark(torch.autograd.Function):
+    """Leaves its argument as it is, and hangs a token on the graph."""
+
+    @staticmethod
+    def forward(ctx, X, token):
+        ctx.token = token
+        return X.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad, None
+
+
+class Token:
+    """Lives as long as the graph that it hangs on."""
+
+
+class GraphWatcher(nn.Module):
+    """A linear layer that refuses to go on while graphs of earlier batches are kept."""
+
+    def __init__(self, inputs, classes):
+        super().__init__()
+        self.linear = nn.Linear(inputs, classes)
+        self.tokens = []
+
+    def forward(self, X):
+        alive = sum(token() is not None for token in self.tokens)
+        if alive > 1:  # that of the batch before may still have a name
+            raise RuntimeError(f"the graphs of {alive} earlier batches are still in memory")
+        token = Token()
+        self.tokens.append(weakref.ref(token))
+        return Mark.apply(self.linear(X), token)
+
+
+def some_batches(*sizes, inputs=2, classes=3, dtype=torch.float32):
+    return [(distinct(n, inputs, dtype=dtype), torch.randint(classes, (n,))) for n in sizes]
+
+
+def dropout_net():
+    return nn.Sequential(nn.Linear(2, 8), nn.Dropout(), nn.Linear(8, 3)).train()
+
+
+def norm_net():
+    return nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 3)).train()
+
+
+def loss_cases():
+    yield case(nn.Linear(2, 3), some_batches(1), note="a single example")
+    yield case(nn.Linear(2, 3), some_batches(3, 1), note="the last batch is smaller")
+    yield case(dropout_net(), some_batches(4), note="a net with dropout")
+    yield case(norm_net(), some_batches(4, 2), note="a net with batch normalisation")
+    yield case(GraphWatcher(2, 3), some_batches(2, 2, 2, 2), note="a net that watches its graphs")
+    yield case(nn.Linear(2, 3), some_batches(5, 5, 2))
+    yield case(nn.Linear(2, 3).double(), some_batches(8, 8, 3, dtype=torch.float64))
+
+
+def mean_loss_at_once(net, batches):
+    """All batches as one."""
+    X, y = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    with torch.no_grad():
+        logits = net.eval()(X)
+    return (logits.logsumexp(dim=1) - logits[torch.arange(len(y)), y]).mean().item()
+
+
+def broken_mean_loss(net, batches):
+    total = 0.0
+    for X, y in batches:
+        total += F.cross_entropy(net(X), y)
+    return total / len(batches)
+
+
+@exercise(
+    title="Repair: the mean loss",
+    kind="repair",
+    minutes=8,
+    cases=loss_cases,
+    reference=mean_loss_at_once,
+    stub=broken_mean_loss,
+    misconceptions={
+        "every batch counts alike, however small it is": lambda net, batches: (
+            sum(mean_loss_at_once(net, [batch]) for batch in batches) / len(batches)
+        ),
+        "the losses are added up, and not divided": lambda net, batches: (
+            mean_loss_at_once(net, batches) * sum(len(y) for _, y in batches)
+        ),
+        "it is divided by the number of batches": lambda net, batches: (
+            mean_loss_at_once(net, batches) * sum(len(y) for _, y in batches) / len(batches)
+        ),
+    },
+    python_number=True,
+    hints=[
+        "Three things: the mode of the net, the graph behind each loss, and the weight of each "
+        "batch.",
+        "`net.eval()` switches dropout off; under `torch.no_grad()` no graphs are made, and "
+        "`.item()` gives a number of Python's own.",
+        '`F.cross_entropy(…, reduction="sum")` adds up over the examples of a batch. Divide once, '
+        "at the end, by the number of all examples.",
+    ],
+    explanation="Evaluation mode, no graphs, and sums instead of means of means. A training that "
+    "goes on afterwards has to call `net.train()` again; `Runner` does that by itself.",
+)
+def ex04_6_mean_loss(net, batches):
+    net.eval()
+    total, examples = 0.0, 0
+    with torch.no_grad():
+        for X, y in batches:
+            total += F.cross_entropy(net(X), y, reduction="sum").item()
+            examples += len(y)
+    return total / examples
+
+
+def logit_cases():
+    yield case(torch.tensor([[0.0, 2.0, 1.0]]), 1)
+    yield case(torch.tensor([[0.0, 2.0, 1.0]]), 2)
+    yield case(torch.tensor([[3.0, 1.0], [0.0, 4.0]]), 1, note="as many images as classes")
+    yield case(-distinct(3, 3).abs(), 3, note="all logits are negative; all classes asked for")
+    yield case(torch.tensor([[500.0, 0.0, 501.0]]), 2, note="logits that overflow by themselves")
+    yield case(distinct(5, 4), 3)
+    yield case(distinct(4, 10, dtype=torch.float64), 5)
+
+
+def top_by_sorting(logits, k):
+    rows = []
+    for row in logits.tolist():
+        powers = [math.exp(x - max(row)) for x in row]
+        order = sorted(range(len(row)), key=lambda i: -row[i])[:k]
+        rows.append((order, [powers[i] / math.fsum(powers) for i in order]))
+    classes, probabilities = zip(*rows, strict=True)
+    return torch.tensor(classes), torch.tensor(probabilities, dtype=logits.dtype)
+
+
+@exercise(
+    title="The k most likely",
+    kind="code",
+    minutes=5,
+    cases=logit_cases,
+    reference=top_by_sorting,
+    misconceptions={
+        "logits are returned, not probabilities": lambda logits, k: logits.topk(k)[::-1],
+        "probabilities come first: the classes should": lambda logits, k: top_by_sorting(logits, k)[
+            ::-1
+        ],
+        "the softmax goes over the batch, not over the classes": lambda logits, k: torch.softmax(
+            logits, dim=0
+        ).topk(k)[::-1],
+        "the probabilities are made from the k largest logits alone": lambda logits, k: (
+            top_by_sorting(logits, k)[0],
+            torch.softmax(logits.topk(k).values, dim=1),
+        ),
+        "the least likely come first": lambda logits, k: torch.softmax(logits, dim=1).topk(
+            k, largest=False
+        )[::-1],
+    },
+    hints=[
+        "First make probabilities of the logits: along which axis must they add up to 1?",
+        "`tensor.topk(k)` returns a pair: the values, and where they were.",
+    ],
+    explanation="Softmax over the classes, then `topk`. It returns (values, indices); the task "
+    "wants the classes, which are the indices, first.",
+)
+def ex04_7_top(logits, k):
+    """The k most likely classes of each row and their probabilities: two tensors (N, k)."""
+    probabilities, classes = torch.softmax(logits, dim=1).topk(k)
+    return classes, probabilities
+
+
+def score_cases():
+    yield case([0.5], 1, note="a single score")
+    yield case([0.5, 0.4], 1)
+    yield case([0.4, 0.5], 1, note="better and better: never stopped")
+    yield case([0.5, 0.5, 0.6], 1, note="as good is no new best")
+    yield case([0.5, 0.5, 0.4, 0.6], 2)
+    yield case([0.3, 0.5, 0.4, 0.6, 0.5, 0.4], 2, note="a new best starts the count again")
+    yield case([0.3, 0.2, 0.25, 0.28, 0.4], 3, note="better than the one before is not enough")
+    yield case([0.3, 0.6, 0.5, 0.4], 5, note="it never comes to that: the last index")
+    yield case([0.1, 0.4, 0.35, 0.5, 0.45, 0.48, 0.49, 0.9], 3)
+    yield case([-3.0, -2.0, -2.5, -2.2, -1.0], 2, note="scores may be negative")
+
+
+def stop_by_slices(scores, patience):
+    for i in range(patience, len(scores)):
+        if max(scores[: i - patience + 1]) >= max(scores[i - patience + 1 : i + 1]):
+            return i
+    return len(scores) - 1
+
+
+@exercise(
+    title="When to stop",
+    kind="code",
+    minutes=12,
+    cases=score_cases,
+    reference=stop_by_slices,
+    misconceptions={
+        "it is one step too patient": lambda scores, patience: stop_by_slices(scores, patience + 1),
+        "it is the index of the best score": lambda scores, patience: scores.index(max(scores)),
+        "a score as good as the best is taken for a new best": lambda scores, patience: (
+            stop_by_slices([(score, i) for i, score in enumerate(scores)], patience)
+        ),
+    },
+    hints=[
+        "Remember the *index* of the best score so far.",
+        "At index i, i - best scores in a row have come without a new best.",
+    ],
+    explanation="The index of the best is all there is to remember; a new best must be truly "
+    "better. The weights that you keep are those of the best, not those of the stop.",
+)
+def ex04_8_stop(scores, patience):
+    """Index of the `patience`-th score in a row without a new best; else the last index."""
+    best = 0
+    for i, score in enumerate(scores):
+        if score > scores[best]:
+            best = i
+        elif i - best >= patience:
+            return i
+    return len(scores) - 1
+
+
+@exercise(
+    title="Experiment: where does LeNet-5 look?",
+    kind="experiment",
+    minutes=15,
+    cases=lambda: [
+        case(8, expected=Band(0.11, 0.21), note="about 0.16; it is 0.06 of the area"),
+        case(16, expected=Band(0.5, 0.62), note="about 0.56; it is a quarter of the area"),
+        case(24, expected=Band(0.88, 0.925), note="about 0.90"),
+        case(32, expected=Band(1 - 1e-5, 1 + 1e-5), note="the whole image"),
+    ],
+    hints=[
+        "`X = torch.randn(4, 1, 32, 32, requires_grad=True)`; after "
+        "`LeNet5()(X).sum().backward()` there is a gradient for each pixel in `X.grad`.",
+        "The middle m pixels of 32 are the slice from (32 - m) // 2 to (32 + m) // 2. Cut along "
+        "both axes.",
+        "The share: the sum of the squares in the middle, divided by the sum of all squares.",
+    ],
+    explanation="All 32×32 pixels are in the receptive field of the third convolution, but they do "
+    "not count alike: a pixel in the middle lies in 25 windows of each convolution, one in the "
+    "corner in a single one. Luo and others (2016) call what really counts the *effective* "
+    "receptive field. It is one more reason to put the digit in the middle.",
+)
+def ex04_9_middle(m):
+    """Share of the squared gradients of the pixels that falls on the middle m × m of 32 × 32."""
+    shares = []
+    for _ in range(10):
+        X = torch.randn(4, 1, 32, 32, requires_grad=True)
+        LeNet5()(X).sum().backward()
+        G = X.grad.square()
+        a, b = (32 - m) // 2, (32 + m) // 2
+        shares.append(G[:, :, a:b, a:b].sum() / G.sum())
+    return torch.stack(shares).mean().item()
+
+
+def column_cases():
+    yield case(counting(1, 4, 1), (1, 1, 2, 2), 2, note="a single window")
+    yield case(counting(1, 1, 4), (1, 1, 2, 2), 1, note="windows of one pixel do not overlap")
+    yield case(torch.ones(1, 4, 4), (1, 1, 3, 3), 2, note="how many windows see each pixel?")
+    yield case(distinct(1, 4, 6), (1, 1, 3, 4), 2, note="wider than high")
+    yield case(distinct(1, 8, 3), (1, 2, 4, 2), 2, note="two channels, higher than wide")
+    yield case(distinct(2, 9, 6), (2, 1, 4, 5), 3, note="two images")
+    yield case(distinct(2, 12, 20, dtype=torch.float64), (2, 3, 5, 6), 2)
+
+
+def fold(columns, shape, k):
+    return F.fold(columns, shape[2:], k)
+
+
+def times_seen(columns, shape, k):
+    return fold(torch.ones_like(columns), shape, k)
+
+
+@exercise(
+    title="Back from the columns",
+    kind="code",
+    minutes=30,
+    cases=column_cases,
+    reference=fold,
+    misconceptions={
+        "overlapping windows overwrite each other: they must add up": lambda columns, shape, k: (
+            fold_by_overwriting(columns, shape, k)
+        ),
+        "the sum is divided by the number of windows": lambda columns, shape, k: (
+            fold(columns, shape, k) / times_seen(columns, shape, k)
+        ),
+        "rows and columns of the window are exchanged": lambda columns, shape, k: fold(
+            columns.unflatten(1, (shape[1], k, k)).mT.flatten(1, 3), shape, k
+        ),
+    },
+    gradient=True,
+    hints=[
+        "`columns.reshape(N, C, k, k, rows, cols)`: entry (u, v) of all windows, at all positions. "
+        "How many rows and columns of positions are there?",
+        "Entry (u, v) of the window at (i, j) was pixel (i + u, j + v). So all entries (u, v) "
+        "together are one rectangle of the image, starting at (u, v).",
+        "Two loops, over u and v, are enough: `X[:, :, u : u + rows, v : v + cols] += …`.",
+    ],
+    explanation="For each place in the window one slice, added to what is there: k² additions "
+    "instead of a loop over all positions. Where im2col copies a pixel into several columns, its "
+    "gradient adds the columns' gradients up: the way back is the gradient of the way there.",
+)
+def ex04_10_col2im(columns, shape, k):
+    """Add columns (N, C · k · k, L) into images of a shape (N, C, H, W), each at its place."""
+    N, C, H, W = shape
+    rows, cols = H - k + 1, W - k + 1
+    windows = columns.reshape(N, C, k, k, rows, cols)
+    X = columns.new_zeros(shape)
+    for u in range(k):
+        for v in range(k):
+            X[:, :, u : u + rows, v : v + cols] += windows[:, :, u, v]
+    return X
+
+
+def fold_by_overwriting(columns, shape, k):
+    N, C, H, W = shape
+    windows = columns.reshape(N, C, k, k, H - k + 1, W - k + 1)
+    X = columns.new_zeros(shape)
+    for i in range(H - k + 1):
+        for j in range(W - k + 1):
+            X[:, :, i : i + k, j : j + k] = windows[:, :, :, :, i, j]
+    return X

@@ -1,0 +1,1 @@
+"""The engine: how an exercise is declared, tried, judged and shown."""

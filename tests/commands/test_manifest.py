@@ -1,0 +1,133 @@
+"""book.toml: what is read, and that every slip in it is named."""
+
+import pytest
+from publishing import HEAD, REPOSITORY, assert_refused, course, make_course, notebook
+
+from course_utils.commands.manifest import find_manifest, load_manifest
+from course_utils.errors import ManifestError
+
+CHAPTER = '[[chapter]]\nfile = "01_first.ipynb"\ntitle = "First"\nminutes = 60\nsummary = "S"\n'
+SECOND = CHAPTER.replace("01_first", "02_second")
+PUBLISHED = '[chapter.published]\ntest_acc = [0.7, 0.8]\nsource = "a book"\n'
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Loads a manifest of the given text; its two chapters exist."""
+    (tmp_path / "chapters").mkdir()
+    for name in ("01_first", "02_second"):
+        (tmp_path / "chapters" / f"{name}.ipynb").write_text("{}")
+
+    def load_text(text):
+        (tmp_path / "book.toml").write_text(text)
+        return load_manifest(tmp_path / "book.toml")
+
+    return load_text
+
+
+def test_everything_is_read(load, tmp_path):
+    html = '[output.html]\ndefault-theme = "dark"\ngit-branch = "next"\n'
+    second = SECOND + 'needs = ["01_first"]\n[chapter.full]\nlr = 0.9\nn = 3\n' + PUBLISHED
+    manifest = load(HEAD + html + CHAPTER + second)
+    assert manifest.root == tmp_path
+    assert manifest.book.title == "A <small> course"
+    assert manifest.book.src == tmp_path / "chapters"
+    assert manifest.book.language == "en"
+    assert manifest.build_dir == tmp_path / "build"
+    assert manifest.html.default_theme == "dark"
+    assert manifest.html.git_branch == "next"
+    first, second = manifest.chapters
+    assert (first.name, first.number, first.topic, first.needs) == ("01_first", 1, "first", [])
+    assert first.published is None and first.full == {}
+    assert second.file == tmp_path / "chapters" / "02_second.ipynb"
+    assert second.needs == ["01_first"]
+    assert second.full == {"lr": 0.9, "n": 3}
+    assert second.published == {"test_acc": (0.7, 0.8)}
+    assert second.published_source == "a book"
+
+
+def test_the_courses_own_manifest_is_right():
+    manifest = load_manifest(REPOSITORY / "book.toml")
+    numbers = [chapter.number for chapter in manifest.chapters]
+    assert numbers == sorted(numbers)
+    on_disk = {path.stem for path in manifest.book.src.glob("[0-9]*.ipynb")}
+    assert on_disk == {chapter.name for chapter in manifest.chapters}
+    for chapter in manifest.chapters:
+        assert chapter.full or not chapter.published, "a band holds for published settings only"
+
+
+WRONG = {
+    "unknown section": (HEAD + "[bok]\n" + CHAPTER, "bok: unknown key; did you mean book?"),
+    "unknown key": (HEAD.replace("authors", "autors") + CHAPTER, 'book.authors: is missing ("auto'),
+    "extra key": (HEAD.replace("src", 'lang = "en"\nsrc') + CHAPTER, "book.lang: unknown key; did"),
+    "unknown key in a chapter": (
+        HEAD + CHAPTER + SECOND + "minute = 3\n",
+        "chapter[2].minute: unknown key; did you mean minutes?",
+    ),
+    "unknown key two levels down": (
+        HEAD + '[output.html]\ndefault-them = "dark"\n' + CHAPTER,
+        "output.html.default-them: unknown key; did you mean default-theme?",
+    ),
+    "text for a number": (
+        HEAD + CHAPTER.replace("60", '"60"'),
+        'chapter[1].minutes: expected an integer, got "60"',
+    ),
+    "true for a number": (
+        HEAD + CHAPTER.replace("60", "true"),
+        "chapter[1].minutes: expected an integer, got true",
+    ),
+    "no minutes": (HEAD + CHAPTER.replace("60", "0"), "chapter[1].minutes: expected a positive"),
+    "number for a list": (HEAD.replace('["Nobody"]', "1") + CHAPTER, "book.authors: expected a li"),
+    "list of numbers": (HEAD.replace('["Nobody"]', "[1]") + CHAPTER, "book.authors: expected a li"),
+    "text for a table": ("book = 1\n" + CHAPTER, "book: expected a table, got 1"),
+    "missing file": (
+        HEAD + CHAPTER.replace("01_first", "01_frist"),
+        "chapter[1].file: there is no 01_frist.ipynb in chapters/; did you mean 01_first.ipynb",
+    ),
+    "file without a number": (HEAD + CHAPTER.replace("01_first", "first"), "chapter[1].file: exp"),
+    "duplicate": (
+        HEAD + CHAPTER + CHAPTER,
+        "chapter[2].file: 01_first.ipynb is already chapter[1]",
+    ),
+    "needs a later one": (
+        HEAD + CHAPTER + 'needs = ["02_second"]\n' + SECOND,
+        'chapter[1].needs: "02_second" is not an earlier chapter',
+    ),
+    "needs an unknown one": (
+        HEAD + CHAPTER + SECOND + 'needs = ["01_frist"]\n',
+        "did you mean 01_first?",
+    ),
+    "band the wrong way round": (
+        HEAD + CHAPTER + PUBLISHED.replace("0.7, 0.8", "0.8, 0.7"),
+        "chapter[1].published.test_acc: expected [low, high], got [0.8, 0.7]",
+    ),
+    "band without source": (
+        HEAD + CHAPTER + "[chapter.published]\ntest_acc = [0.7, 0.8]\n",
+        "chapter[1].published.source: is missing",
+    ),
+    "unknown theme": (
+        HEAD + '[output.html]\ndefault-theme = "drak"\n' + CHAPTER,
+        "did you mean dark?",
+    ),
+    "no chapters": (HEAD, "chapter: is missing"),
+    "not TOML": (HEAD + "[[chapter]\n", "is not valid TOML"),
+}
+
+
+@pytest.mark.parametrize("text, message", WRONG.values(), ids=WRONG)
+def test_a_slip_is_named(load, text, message):
+    with pytest.raises(ManifestError) as caught:
+        load(text)
+    assert message in str(caught.value)
+    assert "book.toml" in str(caught.value)
+
+
+def test_found_from_below_and_from_anywhere(tmp_path):
+    make_course(tmp_path, {"01_a": notebook()})
+    assert find_manifest(tmp_path / "chapters") == tmp_path / "book.toml"
+    assert find_manifest("/") == REPOSITORY / "book.toml"
+
+
+def test_the_command_refuses_an_unknown_key(tmp_path):
+    make_course(tmp_path, {"01_a": notebook("1")}, {"01_a": "colour = 3\n"})
+    assert_refused(course("run", cwd=tmp_path), "book.toml", "chapter[1].colour", "unknown key")

@@ -1,0 +1,592 @@
+"""The checker itself: what it finds, how it says so, how it stops, and what it remembers."""
+
+import contextlib
+import json
+import multiprocessing
+import re
+import threading
+import time
+
+import nbformat
+import pytest
+import torch
+from torch.nn import functional as F
+
+import course_utils.exercises.chapters.convolution as convolution
+import course_utils.exercises.chapters.lenet as lenet
+import course_utils.exercises.chapters.pooling as pooling
+from course_utils.errors import ExerciseError
+from course_utils.exercises import (
+    book_boxes,
+    check,
+    hint,
+    judge,
+    learner,
+    progress_bar,
+    progress_map,
+    solution,
+    solve,
+)
+from course_utils.exercises.checker.call import call
+from course_utils.exercises.checker.compare import difference
+from course_utils.exercises.checker.declare import Band, case, exercise
+from course_utils.exercises.checker.show import array_text, as_html, as_text, image_html
+from course_utils.exercises.checker.time_limit import TimeUp, limited
+from course_utils.exercises.progress import progress_text, remember, solved
+from course_utils.exercises.registry import find
+
+
+def verdict(id, fn):
+    result = judge(id, fn)
+    return result.status, result.diagnosis
+
+
+# What kind of mistake it looks like
+
+
+def pool2d_ignoring_stride(X, pool_size, mode="max", stride=None):
+    if mode not in ("max", "avg"):
+        raise ValueError
+    return pooling.strided_reference(X, pool_size, mode, (1, 1))
+
+
+@pytest.mark.parametrize(
+    ("id", "wrong", "words"),
+    [
+        ("02.3", pool2d_ignoring_stride, "stride is ignored"),
+        ("02.5", lambda X: F.avg_pool2d(X, 3, 1, 1) + 0, "zeros of the padding count"),
+        ("02.6", lambda X, window: F.max_pool2d(X, window)[0], "batch dimension is dropped"),
+        ("02.6", lambda X, window: F.max_pool2d(X, window).detach(), "no gradient reaches `X`"),
+        ("02.6", lambda X, window: F.max_pool2d(X.mul_(1.5), window), "argument `X` in place"),
+        ("02.6", lambda X, window: F.max_pool2d(X, window).float(), "not torch.float64"),
+        ("02.6", lambda X, window: F.max_pool2d(X, window).flatten(1), "the shape is not"),
+        ("02.6", lambda X, window: F.max_pool2d(X, window).mT, "axes are in another order"),
+        ("02.6", lambda X, window: F.max_pool2d(X, window, ceil_mode=True), "one too large"),
+        ("02.6", lambda X, window: print(F.max_pool2d(X, window)), "prints its result"),
+        ("02.6", lambda X, window: [X].clear(), "returns None"),
+        ("02.6", lambda X, window: F.max_pool2d(X, window).tolist(), "a list instead of a tensor"),
+        ("02.6", lambda X, window: F.max_pool2d(X, window).numpy(), "NumPy ndarray"),
+        ("02.6", lambda X, window: torch.tensor([[[[5.0]]]]), "one example is typed in"),
+        ("02.8", lambda X, window, dilation, stride=1: F.max_pool2d(X, window, stride),
+         "`dilation` is ignored"),
+        ("02.3", lambda X, pool_size, mode="max", stride=None: pooling.ex02_3_pool2d(
+            X, pool_size, "max", stride), "`mode` is ignored"),
+        ("02.3", lambda X, pool_size, mode="max", stride=None: pooling.ex02_3_pool2d(
+            X, pool_size, mode, stride and stride[::-1]), "rows and columns are exchanged"),
+        ("02.2", lambda: [(8, 4, 10, 14)] * 4, "one too small"),
+        ("03.1", lambda n, k, p, s: (n + 2 * p - k) / s + 1, "no whole number"),
+        ("01.1", lambda k, d=1: d * (k - 1) // 2, "must raise ValueError; it returned"),
+        ("03.10", lambda net, X, y, lr: lenet.step_by_backward(net, X, y, -lr), "climbs"),
+    ],
+)  # fmt: skip
+def test_diagnosis(id, wrong, words):
+    status, diagnosis = verdict(id, wrong)
+    assert status == "wrong"
+    assert words in diagnosis
+
+
+def test_a_diagnosis_holds_for_other_cases_too():
+    """One more than rounded down is right where a rest is left over: not the same as ignored."""
+    status, diagnosis = verdict("01.8", lambda pixels, k: (pixels - 1) // (k - 1) + 1)
+    assert status == "wrong"
+    assert "off by one" in diagnosis
+
+
+def test_smallest_case_is_shown():
+    """Wrong from three pixels on: the four-pixel case fails, and no larger one is shown."""
+
+    def right_for_two(pixels, k):
+        return convolution.ex01_8_layers_needed(pixels, k) + (pixels > 3)
+
+    assert judge("01.8", right_for_two).failure.arguments == {"pixels": 4, "k": 3}
+
+
+def test_prediction_is_not_given_away():
+    text = as_text(judge("02.2", lambda: [(8, 4, 10, 14)] * 5))
+    assert "(8, 6, 5, 7)" not in text
+    assert "expected" not in text
+    assert "[1][1]" in text  # the place is told
+
+
+# Code that misbehaves
+
+
+def test_exception_is_shown_with_the_learners_line():
+    def broken(X, window):
+        size = X.shape[2] // window
+        return X.reshape(size, 17, 3)
+
+    result = judge("02.6", broken)
+    assert result.failure.outcome.trouble.code == "return X.reshape(size, 17, 3)"
+    assert "RuntimeError: shape" in as_text(result)
+    assert "raised an exception" in result.diagnosis
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name"),
+    [
+        (lambda X, window: exit(), "SystemExit"),
+        (lambda X: X, "TypeError"),
+        (lambda X, window: undefined_name, "NameError"),  # noqa: F821
+        (lambda X, window: (lambda f: f(f))(lambda f: f(f)), "RecursionError"),
+        (lambda X, window: X[[1, 2, 3], "a"], ""),
+    ],
+)
+def test_any_exception_is_a_wrong_answer(wrong, name):
+    result = judge("02.6", wrong)
+    assert result.status == "wrong"
+    assert name in as_text(result)
+
+
+def test_ctrl_c_is_not_swallowed():
+    def interrupted(X, window):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        judge("02.6", interrupted)
+
+
+def endless():
+    while True:
+        pass
+
+
+def stubborn():
+    while True:
+        with contextlib.suppress(BaseException):  # as careless code does
+            endless()
+
+
+@pytest.mark.parametrize("loop", [endless, stubborn, lambda: time.sleep(60)])
+def test_time_limit_stops_in_the_main_thread(loop):
+    with pytest.raises(TimeUp):
+        limited(0.1, loop)
+
+
+def test_time_limit_stops_without_signals():
+    """In another thread, as on Windows: no alarm can be set there."""
+    stopped = []
+
+    def work():
+        try:
+            limited(0.1, endless)
+        except TimeUp:
+            stopped.append(True)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert stopped == [True]
+
+
+def test_stopped_code_can_clean_up():
+    """Stopping must not leave a `with torch.device(…)` of the answer in force."""
+
+    def on_meta():
+        with torch.device("meta"):
+            endless()
+
+    for _ in range(20):
+        with pytest.raises(TimeUp):
+            limited(0.01, on_meta)
+    assert torch.zeros(1).device.type == "cpu"
+
+
+def test_time_limit_leaves_nothing_behind():
+    """What ends in time is not interrupted afterwards, in either way of stopping."""
+    reached = []
+
+    def work():
+        for _ in range(20):
+            limited(0.02, lambda: None)
+        time.sleep(0.1)
+        reached.append(True)
+
+    work()
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert reached == [True, True]
+
+
+def test_another_alarm_goes_on():
+    """pytest-timeout and others set an alarm of their own: it must survive a check."""
+    import signal
+
+    if not hasattr(signal, "setitimer"):
+        pytest.skip("NOT RUN: no alarm signals on this system")
+    rang = []
+    before = signal.signal(signal.SIGALRM, lambda *_: rang.append(True))
+    rest = signal.setitimer(signal.ITIMER_REAL, 0.15)
+    try:
+        limited(5, lambda: None)
+        time.sleep(0.4)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, *rest)
+    assert rang == [True]
+
+
+def test_endless_answer_is_stopped_and_said_so(monkeypatch):
+    shorter = lambda seconds, work: limited(0.2, work)  # noqa: E731
+    monkeypatch.setattr("course_utils.exercises.checker.call.limited", shorter)
+    status, diagnosis = verdict("02.6", lambda X, window: endless())
+    assert status == "wrong"
+    assert "never ends" in diagnosis
+
+
+def test_answers_get_copies_and_leave_the_random_state_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    judge("02.13", pooling.ex02_13_unsteadiness)
+    torch.testing.assert_close(torch.rand(3), expected)
+    judge("02.6", lambda X, window: F.max_pool2d(X.zero_(), window))
+    assert judge("02.6", F.max_pool2d).passed, "an earlier answer spoilt the cases"
+
+
+def test_what_is_printed_is_kept_back_until_something_is_wrong(capsys):
+    def chatty(X, window):
+        print("looking at", tuple(X.shape))
+        return F.max_pool2d(X, window)
+
+    assert judge("02.6", chatty).passed
+    assert capsys.readouterr().out == ""
+    wrong = judge("02.6", lambda X, window: chatty(X, window) + 1)
+    assert "looking at (1, 1, 2, 2)" in as_text(wrong)
+
+
+# What is not attempted
+
+
+@pytest.mark.parametrize("id", ["02.1", "02.5"])
+def test_nothing_written_is_not_attempted(id):
+    def dots(X, window): ...
+
+    def described(X, window):
+        """To do."""
+
+    def passing(X, window):
+        pass
+
+    for fn in (None, dots, described, passing, lambda X, window: None):
+        assert judge(id, fn).status == "not attempted"
+
+
+def test_broken_code_with_another_comment_is_not_attempted_but_any_change_is():
+    scope = {"F": F}
+    exec("def same(X):  # hm\n    return F.avg_pool2d(X,3,stride=1,\n        padding=1)", scope)
+    exec("def changed(X):\n    return F.avg_pool2d(X, 3, stride=1, padding=2)", scope)
+    assert judge("02.5", scope["same"]).status == "not attempted"
+    assert judge("02.5", scope["changed"]).status == "wrong"
+
+
+def test_half_an_answer_is_an_attempt():
+    def started(X, window):
+        X.shape[2] // window
+
+    assert judge("02.6", started).status == "wrong"
+
+
+# Comparing
+
+
+class Settings:
+    rtol = atol = None
+    dtype = "same"
+    python_number = False
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected"),
+    [
+        (3, 3),
+        (torch.tensor(3), 3),
+        (torch.tensor([3]).numpy()[0], 3),
+        (0.5, 0.5),
+        (torch.tensor(0.5), 0.5),
+        (1, 1.0),
+        (float("nan"), float("nan")),
+        ((1, 2), [1, 2]),
+        (torch.tensor([1, 2]), [1, 2]),
+        (torch.Size([1, 2]), (1, 2)),
+        ({"a": [1.0]}, {"a": (1.0,)}),
+        (0.75, Band(0.5, 1)),
+        (torch.tensor([1.0, float("inf")]), torch.tensor([1.0 + 1e-6, float("inf")])),
+        ("max", "max"),
+        (True, True),
+    ],
+)
+def test_equal_enough(actual, expected):
+    assert difference(actual, expected, Settings) is None
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected", "kind"),
+    [
+        (4, 3, "values"),
+        (3.0, 3, "dtype"),
+        (True, 1, "type"),
+        ("3", 3, "type"),
+        ([3], 3, "type"),
+        (None, 3, "type"),
+        (0.5001, 0.5, "values"),
+        ([1, 2, 3], [1, 2], "shape"),
+        ([1, 3], [1, 2], "values"),
+        (5, [5], "type"),
+        ({"a": 1}, {"a": 1, "b": 2}, "shape"),
+        ({"a": 1, "b": 2}, {"a": 1}, "shape"),
+        (1.5, Band(0.5, 1), "band"),
+        (float("nan"), Band(0.5, 1), "band"),
+        ("1", Band(0.5, 1), "type"),
+        (1, True, "type"),
+        (torch.tensor([1]), torch.tensor([1.0]), "dtype"),
+        (torch.ones(2, 1), torch.ones(2), "shape"),
+        (torch.tensor([float("nan")]), torch.ones(1), "values"),
+        (torch.ones(2).to_sparse(), torch.ones(2), "type"),
+        (torch.ones(2, device="meta"), torch.ones(2), "type"),
+        (torch.ones(2, dtype=torch.complex64), torch.ones(2), "type"),
+    ],
+)
+def test_different(actual, expected, kind):
+    assert difference(actual, expected, Settings).kind == kind
+
+
+def test_one_wrong_number_in_many_is_found():
+    right = torch.rand(50, 50)
+    wrong = right.clone()
+    wrong[31, 7] += 0.01
+    found = difference(wrong, right, Settings)
+    assert found.cells.nonzero().tolist() == [[31, 7]]
+    assert "[" in array_text(wrong, found.cells, marked=True)
+
+
+# Showing
+
+
+def test_differing_cells_are_marked_in_text_and_in_html():
+    result = judge("02.3", pool2d_ignoring_stride)
+    mine = judge("02.6", lambda X, window: F.max_pool2d(X, window) + (X.numel() > 6))
+    assert result.failure.difference.kind == "shape"
+    assert "[" in as_text(mine).split("yours")[1]
+    assert "outline:2px" in as_html(mine)
+    assert as_text(mine) == as_text(judge("02.6", mine.failure.fn)), "the same each time"
+
+
+def test_text_from_a_learner_is_escaped():
+    def nasty(X, window):
+        print("<script>alert(1)</script>")
+        raise ValueError("<img src=x onerror=alert(2)>")
+
+    page = as_html(judge("02.6", nasty))
+    assert "<script" not in page
+    assert "<img src=x" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_large_arrays_are_images_and_excerpts():
+    plane = torch.zeros(1, 1, 40, 30)
+    cells = torch.zeros_like(plane, dtype=torch.bool)
+    cells[0, 0, 33, 20] = True
+    assert "data:image/png;base64," in image_html(plane, cells)
+    assert image_html(plane[..., :5, :5]) == ""
+    text = array_text(plane, cells, marked=True)
+    assert "rows 31–38 of 40, columns 18–25 of 30" in text
+    assert text.count("[0]") == 1
+
+
+def test_png_is_a_png(tmp_path):
+    import matplotlib.pyplot as plt
+
+    from course_utils.exercises.checker.show import png
+
+    plane = torch.arange(12.0).reshape(3, 4)
+    wrong = torch.zeros(3, 4, dtype=torch.bool)
+    wrong[1, 2] = True
+    (tmp_path / "plane.png").write_bytes(png(plane, wrong))
+    pixels = torch.tensor(plt.imread(tmp_path / "plane.png"))
+    assert pixels.shape == (3, 4, 3)
+    assert pixels[0, 0].tolist() == [0, 0, 0] and pixels[2, 3].tolist() == [1, 1, 1]
+    red, green, _ = pixels[1, 2]
+    assert red > 2 * green
+
+
+# What learners call
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    path = tmp_path / "deep" / "progress.json"
+    monkeypatch.setenv("COURSE_PROGRESS_FILE", str(path))
+    return path
+
+
+def test_check_prints_and_remembers(file, capsys):
+    result = check("02.6", F.max_pool2d)
+    assert result.passed
+    assert capsys.readouterr().out == "✅ 02.6 Repair: four mistakes in five lines: passed\n"
+    assert solved() == {"02.6"}
+    assert not check("02.6", F.avg_pool2d).passed
+    assert solved() == {"02.6"}, "once solved stays solved"
+
+
+def test_wrong_or_missing_answers_raise_only_in_strict_mode(file, monkeypatch):
+    check("02.6", None)
+    check("02.6", F.avg_pool2d)
+    monkeypatch.setenv("COURSE_EXERCISES", "strict")
+    check("02.6", F.max_pool2d)
+    for answer in (None, F.avg_pool2d):
+        with pytest.raises(ExerciseError, match=re.escape("02.6")):
+            check("02.6", answer)
+
+
+@pytest.mark.parametrize("id", ["02.99", "99.1", "pooling", 2.3])
+def test_unknown_exercise_says_what_there_is(id):
+    with pytest.raises(ExerciseError, match="02"):
+        check(id, None)
+
+
+def test_hints_come_one_by_one_and_then_point_to_the_solution(capsys, monkeypatch):
+    monkeypatch.setattr(learner, "_hints_given", {})
+    first, second, _ = find("02.3").hints
+    hint("02.3")
+    out = capsys.readouterr().out
+    assert first in out and second not in out
+    hint("02.3")
+    assert second in capsys.readouterr().out
+    hint("02.3")
+    hint("02.3")
+    assert 'solution("02.3")' in capsys.readouterr().out
+
+
+def test_solution_is_the_source_that_is_tested(capsys):
+    solution("02.1")
+    out = capsys.readouterr().out
+    assert "def ex02_1_min_pool2d(X, window):" in out and "return -F.max_pool2d(-X, window)" in out
+    assert "@exercise" not in out
+    assert find("02.1").explanation in out
+
+
+def test_solve_replaces_the_function_and_nothing_else():
+    stub = "x = 1\n\n\ndef ex02_1_min_pool2d(X, window):\n    ...\n\n\ny = 2"
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [nbformat.v4.new_code_cell(text) for text in (stub, "print(3)")]
+    new = solve(notebook)
+    _, code, _ = book_boxes("02.1")
+    assert new.cells[0].source == f"x = 1\n\n\n{code.rstrip()}\n\n\ny = 2"
+    assert new.cells[1].source == "print(3)"
+    assert notebook.cells[0].source == stub
+
+
+# Progress
+
+
+def test_bar_and_map(file, capsys):
+    progress_bar("02")
+    total = len(pooling_ids())
+    assert capsys.readouterr().out.startswith(f"Chapter 02: 0 of {total} exercises solved")
+    remember("02.3")
+    progress_bar("02")
+    assert f"1 of {total} exercises solved  ■□" in capsys.readouterr().out
+    progress_map()
+    assert capsys.readouterr().out.strip() == progress_text()
+    assert re.search(rf"02  Pooling +1 of {total}  □□■□", progress_text())
+
+
+def pooling_ids():
+    from course_utils.exercises import exercises_of
+
+    return [e.id for e in exercises_of("02")]
+
+
+def test_what_an_older_version_does_not_know_is_kept(file):
+    file.parent.mkdir()
+    later = {"version": 7, "theme": "dark", "exercises": {"42.1": {"passed": "2031", "stars": 3}}}
+    file.write_text(json.dumps(later))
+    remember("02.3")
+    now = json.loads(file.read_text())
+    assert now["version"] == 7 and now["theme"] == "dark"
+    assert now["exercises"]["42.1"] == {"passed": "2031", "stars": 3}
+    assert solved() == {"42.1", "02.3"}
+
+
+@pytest.mark.parametrize("torn", ['{"version": 1, "exer', "", "[]", '{"exercises": 3}', "\xff\xfe"])
+def test_a_damaged_file_is_put_aside(file, capsys, torn):
+    file.parent.mkdir()
+    file.write_bytes(torn.encode("latin-1"))
+    assert solved() == set()
+    assert "damaged" in capsys.readouterr().out
+    assert file.with_name("progress.json.bak").read_bytes() == torn.encode("latin-1")
+    remember("02.3")
+    assert solved() == {"02.3"}
+
+
+def test_an_unwritable_place_is_said_and_does_no_harm(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("COURSE_PROGRESS_FILE", str(tmp_path / "file" / "progress.json"))
+    assert check("02.6", F.max_pool2d).passed
+    assert "could not be saved" in capsys.readouterr().out
+    progress_bar("02")
+
+
+def test_none_keeps_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_PROGRESS_FILE", "none")
+    monkeypatch.chdir(tmp_path)
+    assert check("02.6", F.max_pool2d).passed
+    assert solved() == set()
+    assert list(tmp_path.iterdir()) == []
+
+
+def remember_many(path, chapter, count):
+    for n in range(count):
+        assert remember(f"{chapter}.{n}", path) == ""
+
+
+def test_two_processes_at_once_both_keep_what_they_have(file):
+    spawn = multiprocessing.get_context("fork" if hasattr(__import__("os"), "fork") else "spawn")
+    workers = [spawn.Process(target=remember_many, args=(file, c, 40)) for c in ("50", "51", "52")]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    assert len(solved()) == 120
+    assert [p.name for p in file.parent.iterdir() if p.suffix != ".lock"] == ["progress.json"]
+
+
+# Declaring
+
+
+def declare(name="ex02_99_new", **changes):
+    about = {
+        "title": "t",
+        "kind": "code",
+        "minutes": 1,
+        "cases": lambda: [case(1, expected=1)],
+        "hints": ["a", "b"],
+        "explanation": "c",
+    }
+    fn = lambda x: x  # noqa: E731
+    fn.__name__ = name
+    return exercise(**{**about, **changes})(fn)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "pool2d"}, "named as ex02_3_topic"),
+        ({"kind": "puzzle"}, "kind must be one of"),
+        ({"hints": ["only one"]}, "two hints"),
+        ({"explanation": ""}, "an explanation"),
+        ({"kind": "repair"}, "broken stub"),
+        ({"stub": len}, "broken stub"),
+    ],
+)
+def test_a_wrong_declaration_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        declare(**changes)
+
+
+def test_a_call_reports_what_it_changed():
+    outcome = call(lambda X, window: X.add_(1), case(torch.zeros(1, 1, 2, 2), 2), find("02.6"))
+    assert outcome.changed == ("X",)

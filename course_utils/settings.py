@@ -4,6 +4,7 @@ COURSE_DATA           folder with data sets, tried before the repository's `data
 COURSE_OFFLINE        1: never try to download
 COURSE_STANDIN        1: act as if no real data could be had
 COURSE_FAST_DEV_RUN   1: three batches and one epoch everywhere, results are not judged
+COURSE_EAGER          1: on a GPU, compute each step anew instead of replaying a recorded one
 COURSE_REPORT         report.json of the batch run that a notebook is part of
 COURSE_PROGRESS       live, bar or none; by default the place the code runs in decides
 COURSE_PROGRESS_FILE  where solved exercises are remembered, or none; else the user's data folder
@@ -31,6 +32,11 @@ def offline():
 def standin_only():
     """True when the embedded data is to be used even if the real one is there."""
     return _is_set("COURSE_STANDIN")
+
+
+def eager_only():
+    """True when no training step is to be recorded as a CUDA graph."""
+    return _is_set("COURSE_EAGER")
 
 
 def download_dir():

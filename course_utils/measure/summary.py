@@ -1,8 +1,8 @@
 """What a network costs: output shapes, parameters, multiply-adds, memory, receptive field.
 
-torchinfo walks through the modules and finds their shapes and parameters;
-`torch.utils.flop_counter` counts the arithmetic of the operators that really run (two operations
-per multiply-add); a dispatch mode of our own follows the receptive field and the memory.
+Hooks see the layers in the order in which they run; `torch.utils.flop_counter` counts the
+arithmetic of the operators that really run (two operations per multiply-add); a dispatch mode of
+our own follows the receptive field and the memory.
 A net is measured in evaluation mode, without gradients, and left as it was.
 """
 
@@ -20,6 +20,7 @@ from course_utils.errors import CourseError
 from course_utils.training import in_mode
 
 HEADINGS = ("layer", "type", "output", "parameters", "MACs", "memory", "receptive field")
+FIRST_NUMBER = 3  # from this column on, right-aligned
 
 
 def count_parameters(net):
@@ -128,48 +129,24 @@ class Summary:
     def caption(self):
         return f"{self.title}, input {'×'.join(map(str, self.input_shape))}"
 
-    def __rich__(self):
-        from rich import box
-        from rich.table import Table
-
-        table = Table(title=self.caption, box=box.SIMPLE, title_justify="left", show_footer=True)
-        *body, total = self.cells()
-        for i, (heading, footer) in enumerate(zip(HEADINGS, total, strict=True)):
-            justify = "right" if i > 2 else "left"
-            table.add_column(heading, footer, justify=justify, no_wrap=True)
-        for cells in body:
-            table.add_row(*cells)
-        return table
-
     def __str__(self):
-        import io
-
-        from rich.console import Console
-
-        # a width of its own and no colours: the text must not depend on the terminal
-        console = Console(
-            file=io.StringIO(),
-            width=160,
-            color_system=None,
-            force_terminal=False,
-            force_jupyter=False,
-            legacy_windows=False,
-        )
-        console.print(self)
-        lines = console.file.getvalue().splitlines()
-        return "\n".join(line.rstrip() for line in lines).strip("\n")
+        lines = [HEADINGS, *self.cells()]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        aligned = [
+            "  ".join(
+                cell.rjust(width) if i >= FIRST_NUMBER else cell.ljust(width)
+                for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in lines
+        ]
+        rule = "─" * (sum(widths) + 2 * len(widths) - 2)
+        return "\n".join([self.caption, aligned[0], rule, *aligned[1:-1], rule, aligned[-1]])
 
     __repr__ = __str__
 
-    def _repr_markdown_(self):
-        *body, total = self.cells()
-        lines = [HEADINGS, ["---", "---", "---", "---:", "---:", "---:", "---:"], *body]
-        lines.append([f"**{cell}**" if cell else "" for cell in total])
-        return f"*{self.caption}*\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
     def _repr_html_(self):
         def line(tag, cells):
-            sides = ["left"] * 3 + ["right"] * 4
+            sides = ["left"] * FIRST_NUMBER + ["right"] * (len(HEADINGS) - FIRST_NUMBER)
             return "".join(
                 f'<{tag} style="text-align:{side}">{html.escape(cell)}</{tag}>'
                 for side, cell in zip(sides, cells, strict=True)
@@ -193,61 +170,56 @@ def summary(net, input_shape, depth=2):
     no row; its parameters are in the total.
     Raises CourseError if the net does not take that shape.
     """
-    import torchinfo
-
     counter, trace = _flop_counter(), _Trace()
-    costs = {module: [] for module in net.modules()}  # of each call, in order
+    names = {module: name for name, module in net.named_modules()}
+    calls, running = [], []  # what was called, in this order; what is still under way
 
     def before(module, args):
-        costs[module].append((counter.get_total_flops(), trace.memory))
+        calls.append([module, counter.get_total_flops(), trace.memory])
+        running.append(calls[-1])
 
     def after(module, args, output):
-        flops, memory = costs[module].pop()
-        cost = counter.get_total_flops() - flops, trace.memory - memory, trace.field(output)
-        costs[module].append((*cost, _shape(output)))
+        call = running.pop()
+        call[1:] = counter.get_total_flops() - call[1], trace.memory - call[2]
+        call += trace.field(output), _shape(output)
 
     hooks = []
-    for module in costs:
+    for module in names:
         hooks += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
     try:
         X = _input(net, input_shape)
         trace.start(X)
-        with in_mode(net, training=False), counter, trace, _explained(net, input_shape):
-            walk = torchinfo.summary(net, input_data=X, verbose=0)
+        with contextlib.ExitStack() as stack:
+            quiet = in_mode(net, training=False), torch.no_grad(), _explained(net, input_shape)
+            for context in (*quiet, counter, trace):
+                stack.enter_context(context)
+            net(X)
     finally:
         for hook in hooks:
             hook.remove()
-    names = {module: name for name, module in net.named_modules()}
-    rows = []
-    for info in walk.summary_list:
-        if not costs[info.module]:
-            continue  # a container that never ran itself: its contents have rows
-        flops, memory, field, shape = costs[info.module].pop(0)
-        is_block = not info.is_leaf_layer
-        opened = is_block and (depth is None or info.depth < depth)
-        if opened or (depth is not None and info.depth > depth):
+    rows, seen = [], set()
+    for module, flops, memory, field, shape in calls:
+        is_block = next(module.children(), None) is not None
+        level = names[module].count(".") + 1 if names[module] else 0
+        opened = is_block and (depth is None or level < depth)
+        if opened or (depth is not None and level > depth):
             continue
         rows.append(
             Row(
-                name=names[info.module] or info.class_name,
-                type=info.class_name,
+                name=names[module] or type(module).__name__,
+                type=type(module).__name__,
                 output_shape=shape[1:],
-                parameters=0 if info.is_recursive else info.num_params,
+                parameters=0 if module in seen else count_parameters(module),
                 macs=flops // 2,
                 memory=memory,
                 receptive_field=field,
                 is_block=is_block,
-                module=info.module,
+                module=module,
             )
         )
-    return Summary(
-        type(net).__name__,
-        input_shape,
-        rows,
-        count_parameters(net),
-        counter.get_total_flops() // 2,
-        trace.memory,
-    )
+        seen.add(module)
+    totals = count_parameters(net), counter.get_total_flops() // 2, trace.memory
+    return Summary(type(net).__name__, input_shape, rows, *totals)
 
 
 class _Trace(TorchDispatchMode):
@@ -335,7 +307,7 @@ def _explained(net, input_shape):
     try:
         yield
     except Exception as error:
-        cause = str(error.__cause__ or error).splitlines()[0]  # torchinfo wraps it
+        cause = str(error).partition("\n")[0]
         raise CourseError(
             f"{type(net).__name__} does not take an input of shape {tuple(input_shape)}: {cause}"
         ) from error

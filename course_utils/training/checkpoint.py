@@ -9,7 +9,7 @@ from course_utils.errors import TrainingError
 from course_utils.files import remove_leftovers, writing_whole
 from course_utils.training import processes
 
-FORMAT = 1  # raise it when a file of before can no longer be read
+FORMAT = 2  # raise it when a file of before can no longer be read
 
 
 class Checkpoint:
@@ -29,7 +29,7 @@ class Checkpoint:
         if every < 1:
             raise TrainingError(f"checkpoint_every ({every}) must be at least 1 step")
         self.path, self.every, self.about = path, every, about
-        self.in_epochs = hasattr(loader, "state_dict")
+        self.in_epochs, self.steps_in_epoch = hasattr(loader, "state_dict"), len(loader)
         if path is not None:
             self.parts = parts | {"order": _order(loader), "random numbers": _RandomNumbers()}
 
@@ -53,8 +53,9 @@ class Checkpoint:
         return True
 
     def after_step(self, step):
-        """Save if step number `step` (from 1) is due."""
-        if self.path is not None and self.in_epochs and step % self.every == 0:
+        """Save if step number `step` of the epoch (from 1) is due; after the last, its end is."""
+        due = self.in_epochs and step % self.every == 0 and step < self.steps_in_epoch
+        if self.path is not None and due:
             self.save()
 
     def save(self):

@@ -20,7 +20,8 @@ class History:
     step_loss: one value per step, in order.
     seconds: training time of each epoch, loading of the data included, evaluation not.
     examples: training examples seen in each epoch.
-    source: the data's name. device: where it ran. precision: in which numbers.
+    source: the data's name. device: where it ran. precision: in which numbers and which layout;
+        "recorded steps" where most steps were replayed by a GPU (see `training/captured.py`).
     interrupted: stopped by hand before the end.
     """
 
@@ -45,8 +46,8 @@ class History:
         examples = int(sums["counts"].sum())
         self.seconds.append(sums["seconds"])
         self.examples.append(examples)
-        self.loss.append(float(sums["loss_sum"]) / examples)
-        self.train_acc.append(int(sums["correct"]) / examples)
+        self.loss.append(float(sums["losses"] @ sums["counts"]) / examples)
+        self.train_acc.append(int(sums["correct"].sum()) / examples)
         self.step_loss += sums["losses"].tolist()
 
     def state_dict(self):
@@ -104,21 +105,19 @@ class History:
 
 
 class Tally:
-    """Running sums of a pass over the data, kept on the device until somebody asks.
+    """What the steps of one pass over the data add up to.
 
-    losses: the mean loss of each step, a tensor each. counts: the examples of each step.
+    losses: the mean loss of each step; correct: right answers; tensors on the device, at which
+    nobody looks before somebody asks. counts: the examples of each step.
     seconds: how long the pass took so far, that before a checkpoint included.
     """
 
-    def __init__(self, device):
-        self.device = device
+    def __init__(self):
         self.reset()
 
     def reset(self):
         """Begin another pass."""
-        self.losses, self.counts = [], []
-        self.loss_sum = torch.zeros((), device=self.device)
-        self.correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        self.losses, self.correct, self.counts = [], [], []
         self.earlier = 0.0
         self.start_clock()
 
@@ -131,41 +130,43 @@ class Tally:
 
     def add(self, step):
         """Add a step: (mean loss, correct answers, number of examples)."""
-        loss, correct, n = step
-        self.losses.append(loss)
-        self.counts.append(n)
-        self.loss_sum += loss * n
-        self.correct += correct
+        for values, value in zip((self.losses, self.correct, self.counts), step, strict=True):
+            values.append(value)
 
     def means(self):
         """Mean loss and accuracy over this process's examples so far."""
-        examples = sum(self.counts)
-        return float(self.loss_sum) / examples, int(self.correct) / examples
+        losses, counts = _column(self.losses), _column(self.counts)
+        examples = counts.sum()
+        return float(losses @ counts / examples), float(_column(self.correct).sum() / examples)
 
     def step_losses(self):
         """This process's mean loss of each step, as numbers."""
-        return torch.stack(self.losses).tolist() if self.losses else []
+        return _column(self.losses).tolist()
 
     def state_dict(self):
-        """The sums over all processes that train together; every one of them has to ask."""
-        counts = torch.tensor(self.counts, dtype=torch.float64)
-        losses = torch.tensor(self.step_losses(), dtype=torch.float64)
-        sums = processes.total(losses * counts), processes.total(counts)
-        alone = processes.world()[1] == 1
-        return {
-            "losses": losses if alone else sums[0] / sums[1],
-            "counts": sums[1],
-            "loss_sum": processes.total(self.loss_sum).clone(),
-            "correct": processes.total(self.correct).clone(),
-            "seconds": self.seconds,
-        }
+        """Step by step, over all processes that train together; every one of them has to ask."""
+        losses, counts = _column(self.losses), _column(self.counts)
+        seconds = self.seconds  # now that the device has caught up
+        if processes.world()[1] > 1:
+            sums, counts = processes.total(losses * counts), processes.total(counts)
+            losses = sums / counts
+        correct = processes.total(_column(self.correct))
+        return {"losses": losses, "correct": correct, "counts": counts, "seconds": seconds}
 
     def load_state_dict(self, state):
         """Go on from what `state_dict` gave: rank 0 holds all of it, so that it counts once."""
         mine = 1 if processes.is_writer() else 0
         self.reset()
-        self.losses = list((state["losses"] * mine).float().to(self.device))
+        self.losses = list(state["losses"].cpu() * mine)
+        self.correct = list(state["correct"].cpu() * mine)
         self.counts = [int(n) * mine for n in state["counts"]]
-        self.loss_sum += state["loss_sum"].to(self.device) * mine
-        self.correct += state["correct"].to(self.device) * mine
         self.earlier = state["seconds"]
+
+
+def _column(values):
+    """Numbers, or tensors that hold one, as one float64 tensor on the CPU."""
+    if not values or not torch.is_tensor(values[0]):
+        return torch.tensor(values, dtype=torch.float64)
+    kinds = {value.device for value in values}
+    values = values if len(kinds) == 1 else [value.cpu() for value in values]
+    return torch.stack(values).to("cpu", torch.float64)

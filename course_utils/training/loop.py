@@ -1,19 +1,16 @@
 """The one training loop of the course, and evaluation: what both trainers walk over."""
 
 import contextlib
-import math
 
 import torch
 from torch import nn
 
 from course_utils.data.loader import TensorLoader
 from course_utils.errors import TrainingError
-from course_utils.training import processes
-from course_utils.training.precision import autocast, fit
+from course_utils.training import captured, processes
+from course_utils.training.precision import as_precision, autocast, fit
 
 CHECK_EVERY = 50  # steps between looks at the loss on an accelerator: each look waits for it
-
-
 EVALUATE_AT_ONCE = 512  # examples; without gradients there is room for larger batches
 
 
@@ -51,7 +48,7 @@ def evaluate_accuracy_gpu(net, data_iter, device=None):
             X, y = _to(X, device), _to(y, device)
             correct += count_correct(net(X), y)
             total += len(y)
-    if processes.is_shared(data_iter):  # each process saw its share of every batch
+    if getattr(data_iter, "is_shared", False):  # each process saw its share of every batch
         correct, total = processes.total(torch.tensor([int(correct), total])).tolist()
     if total == 0:
         raise TrainingError("the data to evaluate on has zero examples")
@@ -63,41 +60,82 @@ def training_steps(
 ):
     """Train on each batch in turn and yield (loss, correct, number of examples) of each step.
 
-    This is the one training loop of the course: `train_ch6` and `Runner` both walk over it.
     loss and correct are tensors on `device`, detached, so that a step never waits for them.
     The net is in training mode while the loop runs, and then left as it was.
     accumulate: parts that a batch is computed in; the step is that of the whole batch.
     Raises TrainingError when `batches` is empty or the loss is no longer finite.
     """
-    loss = loss or nn.functional.cross_entropy
+    step = TrainingStep(net, optimizer, loss, amp, accumulate)
+    yield from steps_of(step, batches, device, scheduler)
+
+
+def steps_of(step, batches, device=None, scheduler=None):
+    """This is the one training loop of the course: `train_ch6` and `Runner` both walk over it.
+
+    step: a TrainingStep, which may be handed in again for the next epoch. Yields and raises as
+    `training_steps` does.
+    """
     number, unchecked = 0, []
-    with in_mode(net, training=True):
-        for number, (X, y) in enumerate(batches, start=1):
-            X, y = _to(X, device), _to(y, device)
-            optimizer.zero_grad(set_to_none=True)
-            whole = processes.batch_share(batches, y)
-            value, correct = 0, 0
-            for X_part, y_part, is_last in _split(X, y, accumulate):
-                with processes.averaging(net, is_last):
-                    with autocast(y.device, amp):
-                        y_hat = net(fit(X_part, amp))
-                        mean = loss(y_hat, y_part)
-                    (mean * (len(y_part) / whole)).backward()
-                value += mean.detach() * (len(y_part) / len(y))
-                with torch.no_grad():
-                    correct += count_correct(y_hat, y_part)
-            optimizer.step()
+    if captured.is_possible(step, batches, device):
+        results = captured.replayed_steps(step, batches)
+    else:
+        results = _eager_steps(step, batches, device)
+    with in_mode(step.net, training=True):
+        for number, (value, correct, n) in enumerate(results, start=1):
             unchecked.append(value)
-            on_cpu = value.device.type == "cpu"
-            if on_cpu or len(unchecked) == CHECK_EVERY:
-                _check_finite(unchecked, number, optimizer)
+            if value.device.type == "cpu" or len(unchecked) == CHECK_EVERY:
+                _check_finite(unchecked, number, step.optimizer)
                 unchecked = []
             if scheduler is not None:
                 scheduler.step()
-            yield value, correct, len(y)
+            yield value, correct, n
     if number == 0:
         raise TrainingError("the data to train on has zero batches")
-    _check_finite(unchecked, number, optimizer)
+    _check_finite(unchecked, number, step.optimizer)
+
+
+class TrainingStep:
+    """One step of training as a function of a batch: forward, loss, backward, update.
+
+    net: module. optimizer: of its parameters. loss: a function (output, y) -> scalar mean; None:
+    cross-entropy of the logits. amp: as in `train_ch6`. accumulate: parts to compute a batch in.
+    recording: what `captured` makes of the step on a GPU.
+    """
+
+    def __init__(self, net, optimizer, loss=None, amp=False, accumulate=1):
+        self.net, self.optimizer, self.amp, self.accumulate = net, optimizer, amp, accumulate
+        self.loss = loss or nn.functional.cross_entropy
+        short = getattr(amp, "numbers", "") == "float16"  # small gradients would be zero in it
+        self.scaler = torch.amp.GradScaler("cuda", enabled=short)
+        self.recording = None
+
+    @property
+    def is_recorded(self):
+        """Whether whole batches are replayed by a GPU."""
+        return self.recording is not None and self.recording.play is not None
+
+    def __call__(self, X, y, divisor, net=None):
+        """Returns (mean loss, correct answers) of the batch, tensors without dimensions.
+
+        divisor: what the sum of the examples' losses is divided by; see `mean_divisor`.
+        net: another form of the net, with the same weights.
+        """
+        net = net or self.net
+        amp = as_precision(self.amp, y.device)
+        self.optimizer.zero_grad(set_to_none=True)
+        value, correct = 0, 0
+        for X_part, y_part, is_last in _split(X, y, self.accumulate):
+            with processes.averaging(net, is_last):
+                with autocast(y.device, amp):
+                    y_hat = net(fit(X_part, amp))
+                    mean = self.loss(y_hat, y_part)
+                self.scaler.scale(mean * (len(y_part) / divisor)).backward()
+            value += mean.detach() * (len(y_part) / len(y))
+            with torch.no_grad():
+                correct += count_correct(y_hat, y_part)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return value, correct
 
 
 def count_correct(y_hat, y):
@@ -125,6 +163,14 @@ def in_mode(net, training):
             module.training = mode
 
 
+def _eager_steps(step, batches, device):
+    """(loss, correct, number of examples) of each batch, computed when it is asked for."""
+    for X, y in batches:
+        X, y = _to(X, device), _to(y, device)
+        divisor = batches.mean_divisor() if isinstance(batches, TensorLoader) else len(y)
+        yield *step(X, y, divisor), len(y)
+
+
 def _to(data, device):
     """A tensor, or each tensor of a list, on `device` (None: where it is)."""
     if isinstance(data, list | tuple):
@@ -145,10 +191,11 @@ def _split(X, y, parts):
 
 def _check_finite(losses, last_step, optimizer):
     """Raise if one of the latest losses is not finite, naming the first such step."""
-    for step, value in enumerate(losses, start=last_step - len(losses) + 1):
-        if not math.isfinite(value):
-            lr = optimizer.param_groups[0]["lr"]
-            raise TrainingError(
-                f"the loss became {float(value)} at step {step} (lr {lr:g}). "
-                "Try a learning rate ten times smaller, or check the data for NaN."
-            )
+    if not losses or bool(torch.stack(losses).isfinite().all()):  # one look at all of them
+        return
+    first = next(i for i, value in enumerate(losses) if not value.isfinite())
+    lr = float(optimizer.param_groups[0]["lr"])
+    raise TrainingError(
+        f"the loss became {float(losses[first])} at step {last_step - len(losses) + 1 + first} "
+        f"(lr {lr:g}). Try a learning rate ten times smaller, or check the data for NaN."
+    )

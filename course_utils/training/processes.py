@@ -10,7 +10,10 @@ import contextlib
 import os
 
 import torch
+from torch import distributed
+from torch.nn.parallel import DistributedDataParallel
 
+from course_utils.data.loader import TensorLoader
 from course_utils.errors import TrainingError
 
 LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what the launcher sets
@@ -39,8 +42,6 @@ def join():
     Each process takes the CUDA device of its number on its machine. They talk by nccl if each has
     a GPU of its own, else by gloo. The process leaves the group when it ends.
     """
-    from torch import distributed
-
     if world()[1] == 1 or distributed.is_initialized():
         return
     gpus = torch.cuda.device_count()
@@ -59,8 +60,6 @@ def join():
 
 def leave():
     """Leave the group that `join` entered."""
-    from torch import distributed
-
     if distributed.is_initialized():
         distributed.destroy_process_group()
 
@@ -69,8 +68,6 @@ def total(tensor):
     """The sum of this tensor over all processes, on its device; the tensor itself if alone."""
     if world()[1] == 1:
         return tensor
-    from torch import distributed
-
     join()
     summed = tensor.detach().clone()
     if distributed.get_backend() == "nccl":  # which cannot see the memory of the CPU
@@ -83,8 +80,6 @@ def same_everywhere(value):
     """Rank 0's `value`, a small Python object, in every process."""
     if world()[1] == 1:
         return value
-    from torch import distributed
-
     join()
     box = [value]
     distributed.broadcast_object_list(box, src=0)
@@ -101,21 +96,10 @@ def data_parallel(net):
     rank, size = world()
     if size == 1:
         return net
-    from torch.nn.parallel import DistributedDataParallel
-
     join()
     if rank > 0:
         torch.manual_seed(torch.initial_seed() + rank)
     return DistributedDataParallel(net, gradient_as_bucket_view=True)
-
-
-def barrier():
-    """Wait until every process is here."""
-    if world()[1] > 1:
-        from torch import distributed
-
-        join()
-        distributed.barrier()
 
 
 @contextlib.contextmanager
@@ -129,37 +113,14 @@ def shared(loader):
     if size == 1 or loader is None:
         yield
         return
-    if not hasattr(loader, "shard"):
+    if not isinstance(loader, TensorLoader):
         raise TrainingError(
             f"{size} processes can share a TensorLoader (load_data_…), "
             f"not a {type(loader).__name__}"
         )
-    smallest = loader.num_examples % loader.batch_size or loader.batch_size
-    if smallest < size:
-        raise TrainingError(
-            f"the smallest batch has {smallest} examples for {size} processes: "
-            "take another batch_size or number of examples"
-        )
-    loader.generator.set_state(same_everywhere(loader.generator.get_state()))
-    loader.shard = rank, size
-    try:
+    with loader.sharing(rank, size):
+        loader.generator.set_state(same_everywhere(loader.generator.get_state()))
         yield
-    finally:
-        loader.shard = 0, 1
-
-
-def is_shared(loader):
-    """True while `loader` gives each process only its share."""
-    return getattr(loader, "shard", (0, 1))[1] > 1
-
-
-def batch_share(loader, y):
-    """What a sum over this process's examples is divided by for its part of the batch's mean.
-
-    y: this process's labels (n,). Alone that is n. Of `size` processes it is the whole batch's
-    number over `size`, because the gradients are averaged over the processes afterwards.
-    """
-    return loader.whole / loader.shard[1] if is_shared(loader) else len(y)
 
 
 def averaging(net, wanted):

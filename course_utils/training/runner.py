@@ -10,7 +10,7 @@ from course_utils.plotting import Animator
 from course_utils.settings import fast_dev_run, progress_mode
 from course_utils.training.checkpoint import Checkpoint, mismatch, read_tensors, write_tensors
 from course_utils.training.history import Tally
-from course_utils.training.loop import count_correct, in_mode, training_steps, try_gpu
+from course_utils.training.loop import TrainingStep, count_correct, in_mode, steps_of, try_gpu
 
 RECORD = "step_losses", "epoch_losses", "dev_scores", "best_score", "best_loss", "best_step"
 
@@ -84,7 +84,7 @@ class Runner:
         planned = num_epochs * len(train_iter)
         start = len(self.step_losses)
         stop = start + (planned if num_steps is None else min(num_steps, planned))
-        seen = Tally(self.device)
+        seen = Tally()
         about = {"steps": (start, stop), "batches": len(train_iter), "seed": seed}
         about |= {"lr": [group["lr"] for group in self.optimizer.param_groups]}
         parts = {"net": self.net, "optimizer": self.optimizer, "record": self, "epoch so far": seen}
@@ -93,9 +93,11 @@ class Runner:
             print(f"resumed from {checkpoint} after step {len(self.step_losses)}")
         show = _Display(stop - len(self.step_losses), log_every, progress or progress_mode())
         self.interrupted = False
+        training = TrainingStep(self.net, self.optimizer, self.loss)
         try:
             while len(self.step_losses) < stop:
-                self._epoch(train_iter, dev_iter, stop, eval_every, save_path, show, seen, keeper)
+                steps = steps_of(training, train_iter, self.device)
+                self._epoch(steps, dev_iter, stop, eval_every, save_path, show, seen, keeper)
                 seen.reset()
                 keeper.save()
         except KeyboardInterrupt:
@@ -103,8 +105,7 @@ class Runner:
             print(f"stopped by hand after step {len(self.step_losses)}")
         show.close()
 
-    def _epoch(self, train_iter, dev_iter, stop, eval_every, save_path, show, seen, keeper):
-        steps = training_steps(self.net, train_iter, self.optimizer, self.loss, self.device)
+    def _epoch(self, steps, dev_iter, stop, eval_every, save_path, show, seen, keeper):
         for result in steps:
             seen.add(result)
             # a number, not the tensor: a list of tensors with history would keep every graph alive
@@ -121,8 +122,7 @@ class Runner:
             show.step(step, self.step_losses[-1], judged)
             if step == stop:
                 break
-            if len(seen.losses) < len(train_iter):  # else saved with the epoch
-                keeper.after_step(step)
+            keeper.after_step(len(seen.losses))
         steps.close()  # after a break: puts the net back in its mode now
         self.epoch_losses.append(seen.means()[0])
 

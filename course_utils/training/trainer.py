@@ -1,23 +1,21 @@
 """The course's trainer: `train_ch6`.
 
-`train_ch6` keeps the name and the printed lines of *Dive into Deep Learning*, chapter 6.
+It keeps the name and the printed lines of *Dive into Deep Learning*, chapter 6.
 """
 
 import os
 import shutil
 
 import torch
-from torch import nn
 
-from course_utils.data.loader import TensorLoader
 from course_utils.errors import TrainingError
 from course_utils.settings import fast_dev_run
 from course_utils.training import processes
 from course_utils.training.checkpoint import Checkpoint, name_of
 from course_utils.training.display import Progress
 from course_utils.training.history import History, Tally
-from course_utils.training.loop import evaluate_accuracy_gpu, training_steps, try_gpu
-from course_utils.training.precision import as_precision, autocast, fastest
+from course_utils.training.loop import TrainingStep, evaluate_accuracy_gpu, steps_of, try_gpu
+from course_utils.training.precision import as_precision, autocast
 from course_utils.training.recipes import INITS, OPTIMIZERS, SCHEDULERS, choose
 
 
@@ -54,8 +52,8 @@ def train_ch6(
     loss: a function (output, y) -> scalar mean; None: cross-entropy of the logits.
     scheduler: None or "constant", "warmup-decay" (linear up over 15 % of the steps, then linear
         down to nothing), or a function (optimizer, steps) -> torch scheduler stepped every step.
-    amp: True: compute in bfloat16 where that is safe, with channels-last memory layout; "auto":
-        whatever is fastest for this net on this machine, measured once; False: plain float32.
+    amp: True: products in the short number format of the device, with channels-last memory layout;
+        "auto": the same where it is faster, by a rule (`precision.py`); False: plain float32.
     compile: True or a mode of torch.compile: let torch compile the net first.
     accumulate: parts that each batch is computed in, to save memory; their gradients are added.
     checkpoint: file that keeps the state; if it is there, training goes on from it.
@@ -69,37 +67,29 @@ def train_ch6(
     else, or a loss that is not finite.
     Source: Dive into Deep Learning, 7.6 (arguments, printed lines); text and code are our own.
     """
-    if num_epochs < 1 or lr <= 0 or accumulate < 1:
-        raise TrainingError(
-            f"num_epochs ({num_epochs}) and accumulate ({accumulate}) must be at least 1, "
-            f"lr ({lr}) above 0"
-        )
+    _check_numbers(num_epochs, lr, accumulate)
     processes.join()
     device = torch.device(device) if device is not None else try_gpu()
     num_epochs = 1 if fast_dev_run() else num_epochs
-    verbose = verbose and processes.is_writer()
-    if seed is not None:
-        torch.manual_seed(seed)
-    if init is not None:
-        net.apply(choose("init", init, INITS))
-    net.to(device)
-    loss = loss or nn.functional.cross_entropy
-    amp = _fastest(net, train_iter, loss, device) if amp == "auto" else as_precision(amp)
-    if amp.channels_last:
-        net.to(memory_format=torch.channels_last)
-    about = {"epochs": num_epochs, "lr": lr, "optimizer": name_of(optimizer), "seed": seed}
-    about |= {"scheduler": name_of(scheduler), "precision": str(amp), "batches": len(train_iter)}
+    amp = as_precision(amp, device)
+    choices = {"optimizer": optimizer, "scheduler": scheduler}
+    about = {"epochs": num_epochs, "lr": lr, "seed": seed, "precision": str(amp)}
+    about |= {name: name_of(choice) for name, choice in choices.items()}
+    about |= {"batches": len(train_iter)}
+
+    _prepare(net, init, seed, device, amp)
     optimizer = choose("optimizer", optimizer, OPTIMIZERS)(net.parameters(), lr)
     schedule = choose("scheduler", scheduler or "constant", SCHEDULERS)
     scheduler = schedule(optimizer, num_epochs * len(train_iter))
-    history = History(
-        source=getattr(train_iter, "source", ""), device=str(device), precision=str(amp)
-    )
-    seen = Tally(device)
-    parts = {"net": net, "optimizer": optimizer, "scheduler": scheduler}
+    model = processes.data_parallel(_compiled(net, compile, device))
+    step = TrainingStep(model, optimizer, loss, amp, accumulate)
+    source = getattr(train_iter, "source", "")
+    history = History(source=source, device=str(device), precision=str(amp))
+    seen = Tally()
+    parts = {"net": net, "optimizer": optimizer, "scheduler": scheduler, "scaler": step.scaler}
     parts |= {"history": history, "epoch so far": seen}
     keeper = Checkpoint(checkpoint, checkpoint_every, about, parts, train_iter)
-    model = processes.data_parallel(_compiled(net, compile, device))
+    verbose = verbose and processes.is_writer()
     if keeper.resume(device) and verbose:
         done = f"{len(history.loss)} of {num_epochs} epochs"
         print(f"resumed from {checkpoint}: {done} and {len(seen.losses)} steps were done")
@@ -108,18 +98,11 @@ def train_ch6(
         with processes.shared(train_iter), processes.shared(test_iter):
             for epoch in range(len(history.loss), num_epochs):
                 seen.start_clock()
-                steps = training_steps(
-                    model, train_iter, optimizer, loss, device,
-                    scheduler=scheduler, amp=amp, accumulate=accumulate,
-                )  # fmt: skip
-                for step in steps:
-                    seen.add(step)
+                for result in steps_of(step, train_iter, device, scheduler):
+                    seen.add(result)
                     show.step(epoch, seen)
-                    if len(seen.losses) < len(train_iter):  # else saved with the epoch
-                        keeper.after_step(len(seen.losses))
-                history.add_epoch(
-                    seen.state_dict()
-                )  # waits for the accelerator to finish the epoch
+                    keeper.after_step(len(seen.losses))
+                history.add_epoch(seen.state_dict())  # waits until the device has caught up
                 if test_iter is not None:
                     with autocast(device, amp):
                         history.test_acc.append(evaluate_accuracy_gpu(net, test_iter, device))
@@ -131,22 +114,37 @@ def train_ch6(
         history.step_loss += seen.step_losses()  # of the epoch that was under way
         print(f"stopped by hand after {len(history.loss)} of {num_epochs} epochs")
     show.close()
+    if step.is_recorded:
+        history.precision += ", recorded steps"
     if verbose and history.loss:
-        test = f", test acc {history.test_acc[-1]:.3f}" if history.test_acc else ""
-        print(f"loss {history.loss[-1]:.3f}, train acc {history.train_acc[-1]:.3f}{test}")
-        print(f"{history.examples_per_sec:.1f} examples/sec on {device}")
+        _print_closing_lines(history, device)
     return history
 
 
-def _fastest(net, train_iter, loss, device):
-    """The fastest precision for the first batch; the order of the data stays as it was."""
-    if not isinstance(train_iter, TensorLoader):
-        return as_precision(False)  # a look at the first batch might change the others
-    before = train_iter.state_dict()
-    X, y = next(iter(train_iter))
-    train_iter.load_state_dict(before)
-    best = fastest(net, X.to(device), y.to(device), loss) if processes.is_writer() else None
-    return as_precision(processes.same_everywhere(best))
+def _check_numbers(num_epochs, lr, accumulate):
+    if num_epochs < 1 or lr <= 0 or accumulate < 1:
+        raise TrainingError(
+            f"num_epochs ({num_epochs}) and accumulate ({accumulate}) must be at least 1, "
+            f"lr ({lr}) above 0"
+        )
+
+
+def _prepare(net, init, seed, device, amp):
+    """Draw the weights, and bring the net to the device and into the memory layout of `amp`."""
+    if seed is not None:
+        torch.manual_seed(seed)
+    if init is not None:
+        net.apply(choose("init", init, INITS))
+    net.to(device)
+    if amp.channels_last:
+        net.to(memory_format=torch.channels_last)
+
+
+def _print_closing_lines(history, device):
+    test = f", test acc {history.test_acc[-1]:.3f}" if history.test_acc else ""
+    print(f"loss {history.loss[-1]:.3f}, train acc {history.train_acc[-1]:.3f}{test}")
+    how = " (recorded steps)" if history.precision.endswith("recorded steps") else ""
+    print(f"{history.examples_per_sec:.1f} examples/sec on {device}{how}")
 
 
 def _compiled(net, mode, device):

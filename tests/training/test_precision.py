@@ -1,8 +1,5 @@
 """What makes the trainer fast changes how a step is computed, not what it computes."""
 
-import copy
-import json
-
 import pytest
 import torch
 from torch import nn
@@ -10,24 +7,10 @@ from torch import nn
 from course_utils.data import TensorLoader
 from course_utils.errors import TrainingError
 from course_utils.nets import build
-from course_utils.training import evaluate_accuracy_gpu, precision, train_ch6
-from course_utils.training.precision import (
-    FAST16,
-    FAST32,
-    PLAIN,
-    Precision,
-    as_precision,
-    fastest,
-    fit,
-)
+from course_utils.training import evaluate_accuracy_gpu, train_ch6
+from course_utils.training.precision import PLAIN, Precision, as_precision, fit
 
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    """An empty cache folder, and no fast run."""
-    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("COURSE_FAST_DEV_RUN", raising=False)
-    return tmp_path / "cache" / "precision.json"
+FAST32, FAST16 = Precision("float32", True), Precision("bfloat16", True)
 
 
 def small_net():
@@ -42,13 +25,38 @@ def loader(n=40, batch_size=8, side=8):
     return TensorLoader(images, torch.arange(n) % 10, batch_size, shuffle=True, seed=1)
 
 
-def batch():
-    return next(iter(loader()))
+@pytest.mark.parametrize(
+    ("capabilities", "auto", "short"),
+    [
+        ({"amx_bf16": True}, FAST16, FAST16),
+        ({"avx512_bf16": True, "amx_bf16": False}, FAST16, FAST16),
+        ({}, FAST32, FAST16),
+    ],
+)
+def test_a_cpu_computes_as_the_rule_says(monkeypatch, capabilities, auto, short):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert as_precision("auto", "cpu") == auto and as_precision(True, "cpu") == short
+
+
+@pytest.mark.parametrize(
+    ("capability", "auto"),
+    [
+        ((9, 0), "bfloat16, channels-last"),
+        ((8, 0), "bfloat16, channels-last"),
+        ((7, 5), "float16, channels-last"),
+        ((7, 0), "float16, channels-last"),
+        ((6, 1), "float32"),
+    ],
+)
+def test_a_gpu_computes_as_the_rule_says(monkeypatch, capability, auto):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert str(as_precision("auto", "cuda")) == auto
 
 
 def test_arguments_mean_what_they_say():
-    assert as_precision(True) == FAST16 and as_precision(False) == PLAIN
-    assert as_precision(FAST32) is FAST32
+    assert as_precision(False, "cpu") == as_precision(False, "cuda") == PLAIN
+    assert as_precision(FAST32, "cpu") is FAST32
+    assert str(as_precision("auto", "mps")) == "float32"
     assert [str(form) for form in (PLAIN, FAST32, FAST16)] == [
         "float32",
         "float32, channels-last",
@@ -56,7 +64,7 @@ def test_arguments_mean_what_they_say():
     ]
     for wrong in ("yes", None, 1):
         with pytest.raises(TrainingError, match="True, False or 'auto'"):
-            as_precision(wrong)
+            as_precision(wrong, "cpu")
 
 
 def test_layout_is_for_images_only():
@@ -68,63 +76,15 @@ def test_layout_is_for_images_only():
     train_ch6(nn.Linear(3, 10), [(flat, torch.tensor([1, 2]))], None, 1, 0.1, "cpu", amp=True)
 
 
-def test_the_fastest_is_measured_once_and_remembered(cache, monkeypatch):
-    took = {PLAIN: 3.0, FAST32: 1.0, FAST16: 2.0}
-    steps = []
-    monkeypatch.setattr(
-        precision, "_step", lambda net, X, y, loss, form: steps.append(form) or took[form]
-    )
-    net, (X, y) = small_net(), batch()
-    for _ in range(2):
-        assert fastest(net, X, y, nn.functional.cross_entropy) == FAST32
-    assert steps == [form for form in (PLAIN, FAST32, FAST16) * 4 for _ in "ab"]
-    (seconds,) = json.loads(cache.read_text()).values()
-    assert seconds == {str(form): value for form, value in took.items()}
-    fastest(net, X[:4], y[:4], nn.functional.cross_entropy)
-    assert len(steps) == 48 and len(json.loads(cache.read_text())) == 2
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"x": 1}'])
-def test_a_spoiled_memory_is_measured_again(cache, text):
-    cache.parent.mkdir()
-    cache.write_text(text)
-    net, (X, y) = small_net(), batch()
-    assert fastest(net, X, y, nn.functional.cross_entropy) in (PLAIN, FAST32, FAST16)
-    remembered = json.loads(cache.read_text())
-    (key,) = [key for key in remembered if key != "x"]
-    remembered[key] = {"float32": 1.0}
-    cache.write_text(json.dumps(remembered))
-    fastest(net, X, y, nn.functional.cross_entropy)
-    assert len(json.loads(cache.read_text())[key]) == 3
-
-
-def test_measuring_changes_nothing(cache):
-    net, (X, y) = small_net(), batch()
-    before = copy.deepcopy(net.state_dict())
-    torch.manual_seed(7)
-    expected = torch.rand(3)
-    torch.manual_seed(7)
-    fastest(net, X, y, nn.functional.cross_entropy)
-    assert torch.equal(torch.rand(3), expected)
-    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
-    assert all(p.grad is None for p in net.parameters())
-
-
-def test_auto_trains_like_the_precision_that_it_finds(cache):
-    runs = []
-    for amp in ("auto", None):
-        net = small_net()
-        found = amp or Precision(*_form_of(runs[0][1].precision))
-        history = train_ch6(net, loader(), loader(), 2, 0.1, "cpu", amp=found, seed=2)
-        runs.append((net, history))
-    (a, first), (b, second) = runs
+def test_auto_trains_like_the_precision_of_the_rule():
+    nets, runs = [small_net(), small_net()], []
+    for net, amp in zip(nets, ("auto", as_precision("auto", "cpu")), strict=True):
+        runs.append(train_ch6(net, loader(), loader(), 2, 0.1, "cpu", amp=amp, seed=2))
+    first, second = runs
     assert first.step_loss == second.step_loss and first.test_acc == second.test_acc
-    for x, y in zip(a.parameters(), b.parameters(), strict=True):
+    assert first.precision == str(as_precision("auto", "cpu"))
+    for x, y in zip(*(net.parameters() for net in nets), strict=True):
         assert torch.equal(x, y)
-
-
-def _form_of(text):
-    return text.startswith("bfloat16"), text.endswith("channels-last")
 
 
 @pytest.mark.parametrize("form, tolerance", [(FAST32, 1e-5), (FAST16, 0.05)])

@@ -1,11 +1,12 @@
 """`TensorLoader`: a whole data set in memory, handed out in batches of tensors."""
 
+import contextlib
 import copy
 
 import torch
 from torch.nn import functional as F
 
-from course_utils.errors import DataError
+from course_utils.errors import DataError, TrainingError
 from course_utils.settings import FAST_RUN_BATCHES, fast_dev_run
 
 
@@ -19,7 +20,6 @@ class TensorLoader:
     device: where the set is kept and the batches are made; None: the CPU.
     seed: of the order; None: drawn from torch's global generator.
     Yields X float32 (n, C, H, W) in [0, 1] and y int64 (n,).
-    whole: examples in the batch given last; with a `shard`, of all processes together.
     In a fast dev run only the first three batches of an epoch.
 
     No worker processes: gathering and scaling bytes is cheaper than moving batches between
@@ -54,7 +54,7 @@ class TensorLoader:
         if seed is None:
             seed = int(torch.randint(2**31, ()))
         self.generator = torch.Generator().manual_seed(seed)
-        self.shard = 0, 1  # of how many processes this one is which: it gets every size-th example
+        self._rank, self._processes = 0, 1  # which of how many share the batches
         self._given, self._skip = 0, 0  # batches of this epoch: handed out, to be left out
         self._epoch_start = self.generator.get_state()
 
@@ -79,11 +79,11 @@ class TensorLoader:
             order = order.to(self.device)
         else:
             order = torch.arange(self.num_examples, device=self.device)
-        rank, size = self.shard
+        rank, size = self._rank, self._processes
         try:
             for batch in order.split(self.batch_size)[self._given : len(self)]:
                 self._given += 1
-                self.whole = len(batch)
+                self._latest = len(batch)
                 batch = batch[rank::size]
                 yield self.to_input(self.images[batch]), self.labels[batch]
         finally:  # also when nobody wants the rest
@@ -99,6 +99,39 @@ class TensorLoader:
         self.generator.set_state(state["generator"].cpu())
         self._epoch_start = self.generator.get_state()
         self._given = self._skip = state["given"]
+
+    @contextlib.contextmanager
+    def sharing(self, rank, size):
+        """While this lasts, process number `rank` of `size` gets its share of every batch.
+
+        That is every size-th example, so that the shares differ by one example at most. The order
+        must be the same in all processes: that of their generators.
+        Raises TrainingError if a batch would be empty for a process.
+        """
+        smallest = self.num_examples % self.batch_size or self.batch_size
+        if smallest < size:
+            raise TrainingError(
+                f"the smallest batch has {smallest} examples for {size} processes: "
+                "take another batch_size or number of examples"
+            )
+        self._rank, self._processes = rank, size
+        try:
+            yield
+        finally:
+            self._rank, self._processes = 0, 1
+
+    @property
+    def is_shared(self):
+        """True while this process gets only its share of every batch."""
+        return self._processes > 1
+
+    def mean_divisor(self):
+        """What a sum over this process's examples is divided by for its part of the batch's mean.
+
+        Alone that is the number of examples in the batch given last. Of `size` processes it is the
+        whole batch's number over `size`, because the gradients are averaged over the processes.
+        """
+        return self._latest / self._processes
 
     def in_larger_batches(self, batch_size):
         """The same data in batches of at least `batch_size`, as fits where no gradients are kept.

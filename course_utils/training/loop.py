@@ -51,7 +51,7 @@ def evaluate_accuracy_gpu(net, data_iter, device=None):
             X, y = _to(X, device), _to(y, device)
             correct += count_correct(net(X), y)
             total += len(y)
-    if processes.is_shared(data_iter):  # each process saw its share of every batch
+    if getattr(data_iter, "is_shared", False):  # each process saw its share of every batch
         correct, total = processes.total(torch.tensor([int(correct), total])).tolist()
     if total == 0:
         raise TrainingError("the data to evaluate on has zero examples")
@@ -75,7 +75,7 @@ def training_steps(
         for number, (X, y) in enumerate(batches, start=1):
             X, y = _to(X, device), _to(y, device)
             optimizer.zero_grad(set_to_none=True)
-            whole = processes.batch_share(batches, y)
+            whole = batches.mean_divisor() if isinstance(batches, TensorLoader) else len(y)
             value, correct = 0, 0
             for X_part, y_part, is_last in _split(X, y, accumulate):
                 with processes.averaging(net, is_last):

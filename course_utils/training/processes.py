@@ -11,6 +11,7 @@ import os
 
 import torch
 
+from course_utils.data.loader import TensorLoader
 from course_utils.errors import TrainingError
 
 LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what the launcher sets
@@ -129,37 +130,14 @@ def shared(loader):
     if size == 1 or loader is None:
         yield
         return
-    if not hasattr(loader, "shard"):
+    if not isinstance(loader, TensorLoader):
         raise TrainingError(
             f"{size} processes can share a TensorLoader (load_data_…), "
             f"not a {type(loader).__name__}"
         )
-    smallest = loader.num_examples % loader.batch_size or loader.batch_size
-    if smallest < size:
-        raise TrainingError(
-            f"the smallest batch has {smallest} examples for {size} processes: "
-            "take another batch_size or number of examples"
-        )
-    loader.generator.set_state(same_everywhere(loader.generator.get_state()))
-    loader.shard = rank, size
-    try:
+    with loader.sharing(rank, size):
+        loader.generator.set_state(same_everywhere(loader.generator.get_state()))
         yield
-    finally:
-        loader.shard = 0, 1
-
-
-def is_shared(loader):
-    """True while `loader` gives each process only its share."""
-    return getattr(loader, "shard", (0, 1))[1] > 1
-
-
-def batch_share(loader, y):
-    """What a sum over this process's examples is divided by for its part of the batch's mean.
-
-    y: this process's labels (n,). Alone that is n. Of `size` processes it is the whole batch's
-    number over `size`, because the gradients are averaged over the processes afterwards.
-    """
-    return loader.whole / loader.shard[1] if is_shared(loader) else len(y)
 
 
 def averaging(net, wanted):

@@ -221,7 +221,7 @@ def test_describe_knows_damage(tmp_path, monkeypatch):
 
 
 def test_the_real_data_is_verified_and_has_the_published_statistics(real_data):
-    assert sources.FASHION_MNIST.verified(real_data) is True
+    sources.FASHION_MNIST.verify(real_data)
     train, test = load_data_fashion_mnist(256, root=real_data)
     assert (train.num_examples, test.num_examples) == (60_000, 10_000)
     pixels = train.images.float() / 255

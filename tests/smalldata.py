@@ -1,9 +1,12 @@
-"""Small data sets in the published layout, with their own checksums in place of the published."""
+"""Small data sets and weights, with their own checksums in place of the published ones."""
 
 import gzip
 import hashlib
+import io
+from types import SimpleNamespace
 
 import numpy as np
+import torch
 
 from course_utils.data.sources import IdxDataset
 
@@ -50,3 +53,25 @@ def publish(monkeypatch, dataset):
     monkeypatch.setitem(sources.DATASETS, "fashion-mnist", dataset)
     monkeypatch.setattr(sources, "_unreachable", set())
     return dataset
+
+
+def saved(content, **options):
+    """What torch.save writes."""
+    file = io.BytesIO()
+    torch.save(content, file, **options)
+    return file.getvalue()
+
+
+def publish_weights(monkeypatch, hub, content, base="https://127.0.0.1:9/"):
+    """Make `content` the weights that torchvision publishes under every name, at `base`.
+
+    hub: an empty folder for torch's cache. Returns the path that the file gets in it.
+    """
+    from torchvision import models
+
+    file = f"net-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    weights = SimpleNamespace(IMAGENET1K_V1=SimpleNamespace(url=base + file))
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(hub))
+    monkeypatch.setattr(models, "get_model_weights", lambda name: weights)
+    (hub / "checkpoints").mkdir(parents=True, exist_ok=True)
+    return hub / "checkpoints" / file

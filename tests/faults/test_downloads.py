@@ -5,7 +5,6 @@ then ends by its time limit.
 """
 
 import gzip
-import hashlib
 import http.server
 import io
 import os
@@ -17,16 +16,15 @@ import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from types import SimpleNamespace
 from unittest import mock
 
 import pytest
 import torch
-from smalldata import publish, small_dataset, small_files
+from smalldata import publish, publish_weights, saved, small_dataset, small_files
 
 from course_utils.data import download, fashion, load_data_fashion_mnist, sources
 from course_utils.data.download import fetch
-from course_utils.errors import CourseError, DataError, WeightsError
+from course_utils.errors import DataError, WeightsError
 from course_utils.nets.pretrained import fetch_torchvision_weights
 from faults.harness import SOAK
 
@@ -77,12 +75,12 @@ def bomb(handler, content):
     reply(handler, start + 300 * block)
 
 
-def status(code):
-    return lambda handler, content: reply(handler, b"", status=code)
+def says(content=b"", **options):
+    return lambda handler, _: reply(handler, content, **options)
 
 
 def redirect(where):
-    return lambda handler, content: reply(handler, b"", status=302, Location=where(handler))
+    return lambda handler, _: reply(handler, b"", status=302, Location=where(handler))
 
 
 def silent(handler, content):
@@ -128,12 +126,12 @@ BAD = {
     "says gigabytes": lambda handler, content: reply(handler, content, length=10**12),
     "damaged": damaged,
     "another file": another_file,
-    "a login page": lambda handler, content: reply(handler, b"<html>Please log in.</html>"),
-    "nothing at all": lambda handler, content: reply(handler, b""),
+    "a login page": says(b"<html>Please log in.</html>"),
+    "nothing at all": says(),
     "bomb": bomb,
-    "forbidden": status(403),
-    "missing": status(404),
-    "broken": status(500),
+    "forbidden": says(status=403),
+    "missing": says(status=404),
+    "broken": says(status=500),
     "loop": redirect(lambda handler: handler.path),
     "to a file": redirect(lambda handler: "file:///etc/hosts"),
     "to nowhere": redirect(lambda handler: "http://127.0.0.1:9/"),
@@ -157,14 +155,14 @@ def smaller_limit(monkeypatch):
 
 
 @contextmanager
-def server(answer, files=FILES, certificate=None):
-    """A server on loopback; yields it, its `url`, and `answer`, which may be changed meanwhile."""
+def server(answer, certificate=None):
+    """A server on loopback: its `url`, and `answer` and `files`, which may be changed meanwhile."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             name = self.path.rsplit("/", 1)[-1]
             instance.requests.append(name)
-            instance.answer(self, files[name])
+            instance.answer(self, instance.files[name])
 
         def log_message(self, *_):
             pass
@@ -178,7 +176,8 @@ def server(answer, files=FILES, certificate=None):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
         instance.socket = context.wrap_socket(instance.socket, server_side=True)
-    instance.answer, instance.requests, instance.stopped = answer, [], threading.Event()
+    instance.answer, instance.files, instance.requests = answer, FILES, []
+    instance.stopped = threading.Event()
     scheme = "http" if certificate is None else "https"
     instance.url = f"{scheme}://127.0.0.1:{instance.server_port}/"
     threading.Thread(target=instance.serve_forever, daemon=True).start()
@@ -395,46 +394,25 @@ def test_tls_is_not_left_by_redirection(certificate, monkeypatch):
 # --- pretrained weights ----------------------------------------------------------------------
 
 
-def saved(content):
-    file = io.BytesIO()
-    torch.save(content, file)
-    return file.getvalue()
-
-
-@pytest.fixture
-def weights(tmp_path, monkeypatch):
-    """(the published file, its name, torch's empty cache); `get_model_weights` knows the name."""
-    from torchvision import models
-
-    content = saved({"weight": torch.arange(2000.0)})
-    name = f"net-{hashlib.sha256(content).hexdigest()[:8]}.pth"
-    address = SimpleNamespace(url="")
-    monkeypatch.delenv("COURSE_OFFLINE")
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
-    monkeypatch.setattr("course_utils.nets.pretrained.TIMEOUT", FAST["timeout"])
-    monkeypatch.setattr(
-        models, "get_model_weights", lambda _: SimpleNamespace(IMAGENET1K_V1=address)
-    )
-    return content, name, address, tmp_path / "hub" / "checkpoints"
-
-
 @pytest.mark.parametrize("answer", FEW)
-def test_weights_from_a_bad_server(weights, answer, monkeypatch):
+def test_weights_from_a_bad_server(tmp_path, monkeypatch, answer):
+    monkeypatch.delenv("COURSE_OFFLINE")
+    monkeypatch.setattr("course_utils.nets.pretrained.TIMEOUT", FAST["timeout"])
     monkeypatch.setattr("course_utils.nets.pretrained.LARGEST", 3_000_000)
-    content, name, address, folder = weights
+    content = saved({"weight": torch.arange(2000.0)})
     answer = BAD[answer]
     if answer is another_file:  # of weights, not of gzipped data
-        other = saved({"weight": torch.zeros(2000)})
-        answer = lambda handler, content: reply(handler, other)  # noqa: E731
-
-    with server(answer, {name: content}) as publisher:
-        address.url = publisher.url + name
-        with pytest.raises(WeightsError, match=f"{name} could not be fetched .*Try again") as e:
+        answer = says(saved({"weight": torch.zeros(2000)}))
+    with server(answer) as publisher:
+        path = publish_weights(monkeypatch, tmp_path, content, publisher.url)
+        publisher.files = {path.name: content}
+        with pytest.raises(WeightsError, match=f"{path.name} could not be fetched .*Try again"):
             fetch_torchvision_weights("net")
-        assert isinstance(e.value, CourseError) and names_in(folder) == []
+        assert names_in(tmp_path) == []
         publisher.answer = good
         state = fetch_torchvision_weights("net")
-        assert torch.equal(state["weight"], torch.arange(2000.0)) and names_in(folder) == [name]
+        assert torch.equal(state["weight"], torch.arange(2000.0))
+        assert names_in(tmp_path) == [path.name]
         publisher.requests.clear()
         fetch_torchvision_weights("net")
         assert publisher.requests == []

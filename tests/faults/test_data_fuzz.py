@@ -366,7 +366,10 @@ HISTORY = json.dumps(
 ).encode()
 NOTEBOOK = nbformat.writes(
     nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_markdown_cell("# Title\ntext"), nbformat.v4.new_code_cell("x = 1")]
+        cells=[
+            nbformat.v4.new_markdown_cell("# Title\ntext", id="a"),
+            nbformat.v4.new_code_cell("x = 1", id="b"),
+        ]
     )
 ).encode()
 anything = st.recursive(

@@ -244,6 +244,8 @@ def test_what_came_whole_is_not_fetched_again(tmp_path, monkeypatch):
         assert sources.FASHION_MNIST.find(tmp_path) is None
         publisher.answer = good
         publisher.requests.clear()
+        killed = tmp_path / "FashionMNIST" / "raw" / ".train-labels-idx1-ubyte.0123abcd.part"
+        killed.touch()  # what a process leaves that is killed as it writes
         download("fashion-mnist", tmp_path)
         assert FIRST not in publisher.requests
     assert_whole(tmp_path)

@@ -53,9 +53,9 @@ def load_data_fashion_mnist(
         if count is not None:
             positive_int(f"{split}_examples", count)
         images, labels = read(split, count)
-        if count is not None and count > len(images):
-            raise DataError(f"{split}_examples is {count}, but there are only {len(images)}")
         if count is not None:  # a copy, for a slice would keep the whole file in memory
+            if count > len(images):
+                raise DataError(f"{split}_examples is {count}, but there are only {len(images)}")
             images, labels = images[:count].copy(), labels[:count].copy()
         loaders.append(
             TensorLoader(

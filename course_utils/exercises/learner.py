@@ -1,13 +1,12 @@
 """What a learner calls in a notebook: `check`, `hint`, `solution`."""
 
-import os
-
 from course_utils.errors import ExerciseError
 from course_utils.exercises.checker.judge import judge
 from course_utils.exercises.checker.show import as_text, display_markdown, show
 from course_utils.exercises.progress import remember
 from course_utils.exercises.registry import find
 from course_utils.exercises.solving import solution_source
+from course_utils.settings import strict_exercises
 
 _hints_given = {}  # id -> how many, since the kernel started
 
@@ -24,7 +23,7 @@ def check(id, fn):
         trouble = remember(id)
         if trouble:
             print(trouble)
-    elif os.environ.get("COURSE_EXERCISES") == "strict":
+    elif strict_exercises():
         raise ExerciseError(as_text(result))
     return result
 

@@ -12,27 +12,14 @@ import itertools
 import json
 import os
 from datetime import UTC, datetime
-from pathlib import Path
 
 from course_utils.exercises.checker.show import display_both
 from course_utils.exercises.registry import CHAPTERS, exercises_of, module_of
 from course_utils.files import remove_leftovers, write_whole
+from course_utils.settings import progress_file
 
 VERSION = 1
 LOCK_SECONDS = 3
-
-
-def progress_file():
-    """$COURSE_PROGRESS_FILE, else `progress.json` in the user's data folder for this course.
-
-    None if that variable is "none": batch runs neither show nor change a learner's progress.
-    """
-    chosen = os.environ.get("COURSE_PROGRESS_FILE")
-    if chosen:
-        return None if chosen == "none" else Path(chosen)
-    from platformdirs import user_data_path
-
-    return user_data_path("classic-convnets", appauthor=False) / "progress.json"
 
 
 def solved(path=None):

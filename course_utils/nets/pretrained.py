@@ -1,6 +1,7 @@
 """torchvision's weights in the course's hand-built networks."""
 
 import hashlib
+import itertools
 import re
 import urllib.parse
 from pathlib import Path
@@ -67,16 +68,15 @@ def fetch_torchvision_weights(name):
         f"Try again with a network, or put the file {file} into the folder "
         "checkpoints under torch.hub.get_dir()."
     )
-    if cached.is_file():
-        if not _named_after(_sha256(cached), file):
-            raise WeightsError(f"{file} is damaged (its checksum differs): delete it. {what_to_do}")
-    elif settings.offline():
-        raise WeightsError(f"The weights of {name} are not here (offline). {what_to_do}")
-    else:
-        try:
+    try:
+        if not cached.is_file():
+            if settings.offline():
+                raise WeightsError(f"The weights of {name} are not here (offline). {what_to_do}")
             _download(weights.url, cached)
-        except (DataError, OSError) as error:
-            raise WeightsError(f"{file} could not be fetched ({error}). {what_to_do}") from error
+        elif not _is_published(cached, file):
+            raise WeightsError(f"{file} is damaged (its checksum differs): delete it. {what_to_do}")
+    except (DataError, OSError) as error:
+        raise WeightsError(f"{file} could not be fetched ({error}). {what_to_do}") from error
     try:
         return torch.load(cached, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file may raise anything
@@ -85,53 +85,44 @@ def fetch_torchvision_weights(name):
 
 
 def _download(url, target):
-    """Fetch a file of weights; it gets its name when its checksum is right."""
+    """Fetch a file of weights; it gets its name when its checksum is right.
+
+    torch.hub's own download knows no limit of time or size, and follows a redirection out of TLS.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     with writing_whole(target) as partial:
-        sha256 = fetch(url, partial, timeout=TIMEOUT, slowest=SLOWEST, largest=LARGEST)
-        if not _named_after(sha256, target.name):
+        with partial.open("wb") as file:
+            fetch(url, file, timeout=TIMEOUT, slowest=SLOWEST, largest=LARGEST)
+        if not _is_published(partial, target.name):
             raise DataError("what arrived is not the published file")
 
 
-def _named_after(sha256, file):
-    """Whether a checksum begins as the file's name ends: PyTorch's way to publish it."""
-    found = re.search(r"-([0-9a-f]{8,})\.\w+$", file)
+def _is_published(path, name):
+    """Whether the checksum of a file begins as its name ends: PyTorch's way to publish it."""
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    found = re.search(r"-([0-9a-f]{8,})\.\w+$", name)
     return found is not None and sha256.startswith(found[1])
-
-
-def _sha256(path):
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise WeightsError(f"{path.name} cannot be read ({error.strerror})") from error
 
 
 def _pair(ours, theirs):
     """Pairs (our tensor, their tensor); WeightsError at the first that disagrees."""
     counter = "num_batches_tracked"
-    if not isinstance(theirs, dict) or not all(
-        isinstance(v, torch.Tensor) for v in theirs.values()
-    ):
+    if not isinstance(theirs, dict) or not all(map(torch.is_tensor, theirs.values())):
         raise WeightsError(
             "expected a torchvision state dict or a model's name; "
             "of a torchvision model pass model.state_dict()"
         )
     if not any(name.endswith(counter) for name in theirs):
         ours = {name: value for name, value in ours.items() if not name.endswith(counter)}
-    for (name, value), (name_, value_) in zip(ours.items(), theirs.items(), strict=False):
+    nothing = "nothing", torch.empty(0)
+    pairs = list(itertools.zip_longest(ours.items(), theirs.items(), fillvalue=nothing))
+    for (name, value), (name_, value_) in pairs:
         same_kind = name.rpartition(".")[2] == name_.rpartition(".")[2]
         if not same_kind or value.shape != value_.shape:
             raise WeightsError(
                 f"the weights do not fit: {name} {tuple(value.shape)} of the net meets "
-                f"{name_} {tuple(value_.shape)} of the state dict. Nothing was changed."
+                f"{name_} {tuple(value_.shape)} of the state dict ({len(ours)} entries in the net, "
+                f"{len(theirs)} in the state dict). Nothing was changed."
             )
-    if len(ours) != len(theirs):
-        longer, whose = (ours, "net") if len(ours) > len(theirs) else (theirs, "state dict")
-        name = list(longer)[min(len(ours), len(theirs))]
-        raise WeightsError(
-            f"the weights do not fit: {name} {tuple(longer[name].shape)} of the {whose} has no "
-            f"partner ({len(ours)} entries in the net, {len(theirs)} in the state dict). "
-            "Nothing was changed."
-        )
-    return list(zip(ours.values(), theirs.values(), strict=True))
+    return [(value, value_) for (_, value), (_, value_) in pairs]

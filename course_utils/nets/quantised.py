@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from course_utils.errors import WeightsError
+from course_utils.nets.fit import misfit
 from course_utils.settings import fast_dev_run
 
 WEIGHTS_MIME = "application/vnd.course-weights+json"
@@ -59,22 +60,11 @@ def load_quantised(net, packed):
     """
     import torch
 
-    arrays, own = dequantise(packed), net.state_dict()
-    problem = misfit({name: tuple(value.shape) for name, value in own.items()}, arrays)
-    if problem:
+    arrays = dequantise(packed)
+    if problem := misfit(net.state_dict(), arrays):
         raise WeightsError(f"the weights do not fit {type(net).__name__}: {problem}")
     net.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
     return net
-
-
-def misfit(shapes, arrays):
-    """Why `arrays` are not those of a net with these `shapes` (name -> tuple); None if they are."""
-    if other := sorted(shapes.keys() ^ arrays.keys()):
-        return f"{other[0]} is {'missing' if other[0] in shapes else 'unknown'}"
-    for name, shape in shapes.items():
-        if arrays[name].shape != shape:
-            return f"{name} is {arrays[name].shape}, not {shape}"
-    return None
 
 
 def share_weights(packed, **facts):

@@ -1,15 +1,13 @@
 """torchvision's weights in hand-built networks: the same outputs, or a refusal that names why."""
 
 import copy
-import hashlib
-import io
-from types import SimpleNamespace
 
 import pytest
 import torch
+from smalldata import publish_weights, saved
 from torch import nn
 
-from course_utils.errors import CourseError, WeightsError
+from course_utils.errors import WeightsError
 from course_utils.nets.alexnet import AlexNet
 from course_utils.nets.googlenet import googlenet
 from course_utils.nets.pretrained import fetch_torchvision_weights, load_torchvision_weights
@@ -81,64 +79,54 @@ def test_old_files_without_counters_load_as_well():
     torch.testing.assert_close(net.eval()(X), other.eval()(X), rtol=0, atol=0)
 
 
-@pytest.fixture
-def refused():
-    """Asserts that loading is refused, that nothing changed, and returns the message."""
-
-    def check(net, state):
-        before = copy.deepcopy(net.state_dict())
-        with pytest.raises(WeightsError) as caught:
-            load_torchvision_weights(net, state)
-        assert isinstance(caught.value, CourseError)
-        after = net.state_dict()
-        assert all(torch.equal(before[name], after[name]) for name in before)
-        return str(caught.value)
-
-    return check
-
-
 def small():
     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 2))
 
 
-def test_a_wrong_shape_is_refused_with_both_names_and_shapes(refused):
-    state = {f"their.{k}": v + 1 for k, v in small().state_dict().items()}
-    last = "their.2.weight"
-    state[last] = torch.zeros(2, 5)
-    message = refused(small(), state)
-    for part in ("2.weight (2, 4)", f"{last} (2, 5)", "Nothing was changed"):
-        assert part in message
+def state():
+    """The state of another small net, all its numbers changed."""
+    return {f"their.{name}": value + 1 for name, value in small().state_dict().items()}
 
 
-def test_the_same_shape_of_another_kind_is_refused(refused):
-    state = dict(small().state_dict())
-    names = list(state)
-    assert state["1.weight"].shape == state["1.bias"].shape
-    i, j = names.index("1.weight"), names.index("1.bias")
+def swapped():
+    """Weight and bias of batch normalisation have one shape, but are not the same."""
+    names = list(state())
+    i, j = names.index("their.1.weight"), names.index("their.1.bias")
     names[i], names[j] = names[j], names[i]
-    message = refused(small(), {name: state[name] + 1.0 for name in names})
-    assert "1.weight (4,)" in message and "1.bias (4,)" in message
+    return {name: state()[name] for name in names}
 
 
-@pytest.mark.parametrize("drop", ["last", "extra"])
-def test_a_different_number_of_entries_is_refused(refused, drop):
-    state = {name: value + 1 for name, value in small().state_dict().items()}
-    if drop == "last":
-        state.pop("2.bias")
-    else:
-        state["3.weight"] = torch.zeros(5, 6)
-    message = refused(small(), state)
-    assert ("2.bias (2,) of the net" if drop == "last" else "3.weight (5, 6)") in message
+REFUSED = {
+    "shape": (
+        lambda: state() | {"their.2.weight": torch.zeros(2, 5)},
+        r"2\.weight \(2, 4\) of the net meets their\.2\.weight \(2, 5\).*Nothing was changed",
+    ),
+    "kind": (swapped, r"1\.weight \(4,\).*1\.bias \(4,\)"),
+    "too few": (lambda: dict(list(state().items())[:-1]), r"2\.bias \(2,\) of the net"),
+    "too many": (
+        lambda: state() | {"3.weight": torch.zeros(5, 6)},
+        r"3\.weight \(5, 6\) of the state dict",
+    ),
+    **{
+        f"no state {number}": (lambda wrong=wrong: wrong, "do not fit|expected a torchvision")
+        for number, wrong in enumerate([{}, 5, None, small(), {"weight": [1, 2]}])
+    },
+}
 
 
-@pytest.mark.parametrize("wrong", [{}, 5, None, small(), {"weight": [1, 2]}])
-def test_what_is_no_state_dict_is_refused(refused, wrong):
-    refused(small(), wrong)
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_does_not_fit_is_refused_and_changes_nothing(kind):
+    make, said = REFUSED[kind]
+    net = small()
+    before = copy.deepcopy(net.state_dict())
+    with pytest.raises(WeightsError, match=said):
+        load_torchvision_weights(net, make())
+    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
 
 
-def test_another_depth_is_refused(refused):
-    message = refused(resnet18(1, 10), resnet34(1, 10).state_dict())
-    assert "stage2.0.conv1.weight" in message and "stage1.2.conv1.weight" in message
+def test_another_depth_is_refused():
+    with pytest.raises(WeightsError, match=r"stage2\.0\.conv1\.weight.*stage1\.2\.conv1\.weight"):
+        load_torchvision_weights(resnet18(1, 10), resnet34(1, 10).state_dict())
 
 
 @pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
@@ -154,60 +142,37 @@ def test_an_unknown_name_is_refused():
         fetch_torchvision_weights("resnet17")
 
 
-@pytest.fixture
-def empty_cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    folder = tmp_path / "checkpoints"
-    folder.mkdir()
-    return folder
+def test_offline_says_what_to_do(tmp_path, monkeypatch):
+    path = publish_weights(monkeypatch, tmp_path, b"")
+    with pytest.raises(WeightsError, match=rf"offline.*{path.name}.*torch\.hub\.get_dir"):
+        fetch_torchvision_weights("net")
 
 
-def test_offline_says_what_to_do(empty_cache):
-    with pytest.raises(WeightsError, match=r"offline.*resnet18-\w+\.pth.*torch\.hub\.get_dir"):
-        fetch_torchvision_weights("resnet18")
-
-
-def publish(monkeypatch, content, name="resnet18", base="https://127.0.0.1:9/"):
-    """Make `content` the published weights of `name`; returns the file's name."""
-    from torchvision import models
-
-    file = f"{name}-{hashlib.sha256(content).hexdigest()[:8]}.pth"
-    weights = SimpleNamespace(IMAGENET1K_V1=SimpleNamespace(url=base + file))
-    monkeypatch.setattr(models, "get_model_weights", lambda asked: weights)
-    return file
-
-
-def saved(content):
-    file = io.BytesIO()
-    torch.save(content, file)
-    return file.getvalue()
-
-
-def test_no_network_is_given_up_and_leaves_nothing_behind(empty_cache, monkeypatch, capsys):
+def test_no_network_is_given_up_and_leaves_nothing_behind(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("COURSE_OFFLINE")
-    publish(monkeypatch, b"")
+    path = publish_weights(monkeypatch, tmp_path, b"")
     with pytest.raises(WeightsError, match=r"could not be fetched \(.*refused.*torch\.hub"):
-        fetch_torchvision_weights("resnet18")
-    assert not list(empty_cache.iterdir())
+        fetch_torchvision_weights("net")
+    assert not list(path.parent.iterdir())
     assert capsys.readouterr().out == ""
 
 
-def test_a_cached_file_is_used_without_a_network(empty_cache, monkeypatch):
+def test_a_cached_file_is_used_without_a_network(tmp_path, monkeypatch):
     theirs = resnet18()
     content = saved(theirs.state_dict())
-    (empty_cache / publish(monkeypatch, content)).write_bytes(content)
-    net = load_torchvision_weights(resnet18(), "resnet18")
+    publish_weights(monkeypatch, tmp_path, content).write_bytes(content)
+    net = load_torchvision_weights(resnet18(), "net")
     for ours, other in zip(net.parameters(), theirs.parameters(), strict=True):
         assert torch.equal(ours, other)
 
 
-def test_one_wrong_byte_in_a_cached_file_is_noticed(empty_cache, monkeypatch):
+def test_one_wrong_byte_in_a_cached_file_is_noticed(tmp_path, monkeypatch):
     content = bytearray(saved({"weight": torch.zeros(1000)}))
-    path = empty_cache / publish(monkeypatch, content)
+    path = publish_weights(monkeypatch, tmp_path, content)
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=f"{path.name} is damaged .*delete it"):
-        fetch_torchvision_weights("resnet18")
+        fetch_torchvision_weights("net")
 
 
 class Harmful:
@@ -218,7 +183,7 @@ class Harmful:
 
 
 @pytest.mark.parametrize("content", [b"not weights", saved({"weight": Harmful()})])
-def test_a_harmful_file_is_refused_though_its_checksum_is_right(empty_cache, monkeypatch, content):
-    (empty_cache / publish(monkeypatch, content)).write_bytes(content)
+def test_a_harmful_file_is_refused_though_its_checksum_is_right(tmp_path, monkeypatch, content):
+    publish_weights(monkeypatch, tmp_path, content).write_bytes(content)
     with pytest.raises(WeightsError, match="cannot be read: delete it"):
-        fetch_torchvision_weights("resnet18")
+        fetch_torchvision_weights("net")

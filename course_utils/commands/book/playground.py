@@ -11,7 +11,8 @@ from string import Template
 
 from course_utils.commands.book.page import raw_html
 from course_utils.errors import BookError, WeightsError
-from course_utils.nets.quantised import WEIGHTS_MIME, dequantise, misfit, packed_bytes
+from course_utils.nets.fit import misfit
+from course_utils.nets.quantised import WEIGHTS_MIME, dequantise, packed_bytes
 
 NAME = "playground"
 SCRIPTS = ("lenet.js", "digit.js", "field.js", "maps.js", "playground.js")

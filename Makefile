@@ -1,8 +1,10 @@
-# make        set up, run every chapter, build the book      make test   set up, run the tests
-# make lab    your own copies, in JupyterLab                 make book   only the book
-# make run    only the chapters                              make lint   only ruff
-# make soak   the fault tests in full, an hour or so         make bench  time and memory
-# make clean  remove what was built (not .venv, not data/)
+# make           set up, run every chapter, build the book
+# make check     set up, the tests that answer within two minutes
+# make test      set up, all tests but the long ones       make test-all  the long ones, too
+# make lab       your own copies, in JupyterLab            make book      only the book
+# make run       only the chapters                         make lint      only ruff
+# make soak      the fault tests in full, half an hour     make bench     time and memory
+# make clean     remove what was built (not .venv, not data/)
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -18,7 +20,11 @@ endif
 export PIP_NO_COMPILE =
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: all course run book test soak bench lint lab clean
+TESTS := $(BIN)/python -m pytest -n auto --dist loadgroup
+UNITS := tests/test_*.py tests/training tests/data tests/measure tests/nets tests/exercises \
+	tests/commands/test_manifest.py tests/commands/test_save.py tests/notebooks/test_notebook_form.py
+
+.PHONY: all course run book check test test-all formal soak bench lint lab clean
 all: course
 
 course: run book
@@ -29,12 +35,21 @@ run: $(READY)
 book: $(READY)
 	$(COURSE) book
 
-test: $(READY) lint
+check: formal
+	$(TESTS) -m "not slow and not full" $(UNITS)
+
+test: formal
+	$(TESTS) -m "not full"
+
+test-all: formal
+	$(TESTS)
+
+# What is seen without running anything: style, and whether course_utils/nets is what chapters say.
+formal: $(READY) lint
 	$(COURSE) save --check
-	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 soak: $(READY)
-	COURSE_SOAK=1 $(BIN)/python -m pytest -n auto --dist loadgroup tests/faults
+	COURSE_SOAK=1 $(TESTS) tests/faults
 
 # Twelve minutes on two cores that do nothing else.
 bench: $(READY)

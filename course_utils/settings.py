@@ -8,7 +8,6 @@ COURSE_EAGER          1: on a GPU, compute each step anew instead of replaying a
 COURSE_REPORT         report.json of the batch run that a notebook is part of
 COURSE_PROGRESS       live, bar or none; by default the place the code runs in decides
 COURSE_PROGRESS_FILE  where solved exercises are remembered, or none; else the user's data folder
-COURSE_CACHE          where measurements of this machine are kept; else the user's cache folder
 COURSE_EXERCISES      strict: an exercise that is not solved is an error (tests of solutions)
 """
 
@@ -56,32 +55,6 @@ def report_path():
     """The report of the batch run under way, else of the latest quick one (it may not exist)."""
     path = os.environ.get("COURSE_REPORT")
     return Path(path) if path else REPOSITORY / "build" / "run" / "quick" / "report.json"
-
-
-def cache_dir():
-    """Where things are kept that can be made again: $COURSE_CACHE, else the user's cache folder."""
-    from platformdirs import user_cache_path
-
-    folder = os.environ.get("COURSE_CACHE")
-    return Path(folder) if folder else user_cache_path("classic-convnets", appauthor=False)
-
-
-def progress_file():
-    """$COURSE_PROGRESS_FILE, else `progress.json` in the user's data folder for this course.
-
-    None if that variable is "none": batch runs neither show nor change a learner's progress.
-    """
-    chosen = os.environ.get("COURSE_PROGRESS_FILE")
-    if chosen:
-        return None if chosen == "none" else Path(chosen)
-    from platformdirs import user_data_path
-
-    return user_data_path("classic-convnets", appauthor=False) / "progress.json"
-
-
-def strict_exercises():
-    """True when an exercise that is not solved is an error."""
-    return os.environ.get("COURSE_EXERCISES") == "strict"
 
 
 def in_notebook():

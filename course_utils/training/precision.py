@@ -55,7 +55,7 @@ def as_precision(amp, device):
 def _short_format(device):
     """The number format of two bytes in which this device multiplies fastest, or None."""
     if device.type == "cpu":
-        can = torch.cpu.get_capabilities()
+        can = getattr(torch.cpu, "get_capabilities", dict)()  # not in every torch
         return "bfloat16" if can.get("amx_bf16") or can.get("avx512_bf16") else None
     if device.type == "cuda":
         capability = torch.cuda.get_device_capability(device)

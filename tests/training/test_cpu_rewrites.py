@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from course_utils.nets import build
 from course_utils.training import cpu_rewrites
 from course_utils.training.cpu_rewrites import Rewrites
-from course_utils.training.precision import FAST32, autocast
+from course_utils.training.precision import Precision, autocast
 
 
 class Kernels(TorchFunctionMode):
@@ -178,7 +178,7 @@ def test_nets_compute_the_same(preset, shape):
     X = torch.rand(4, *shape)
     with torch.inference_mode():
         expected = net.eval()(X)
-        with Kernels() as kernels, autocast("cpu", FAST32):
+        with Kernels() as kernels, autocast("cpu", Precision("float32", channels_last=True)):
             found = net(X)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     assert kernels.pooled == 0

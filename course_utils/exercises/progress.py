@@ -86,15 +86,9 @@ def _put_aside(path):
         print(f"Your progress file was damaged. It is kept as {kept.name}, and a new one begun.")
 
 
-def _counted(chapter, done):
-    """(number of solved exercises, [(exercise, whether it is solved)]) of chapter "02"."""
-    marked = [(exercise, exercise.id in done) for exercise in exercises_of(chapter)]
-    return sum(is_solved for _, is_solved in marked), marked
-
-
 def progress_bar(chapter):
     """Show a small bar: how many exercises of chapter "02" are solved."""
-    count, marked = _counted(chapter, solved())
+    ((_, count, marked),) = _solved_in([chapter])
     total = len(marked)
     words = f"Chapter {chapter}: {count} of {total} exercises solved"
     bar = (
@@ -113,31 +107,33 @@ def progress_map():
 def progress_text():
     """The map as text, one line per chapter; `course progress` prints it."""
     lines = []
-    for chapter, title, count, marked in _map():
+    for chapter, count, marked in _solved_in(CHAPTERS):
+        words = f"{count} of {len(marked)}"
         marks = "".join("□■"[is_solved] for _, is_solved in marked)
-        lines.append(f"{chapter}  {title:24} {count:>8}  {marks}")
+        lines.append(f"{chapter}  {module_of(chapter).TITLE:24} {words:>8}  {marks}")
     return "\n".join(lines)
 
 
 def progress_html():
     """The map as an HTML table; each square tells its exercise's title."""
     rows = []
-    for chapter, title, count, marked in _map():
+    for chapter, count, marked in _solved_in(CHAPTERS):
         squares = ""
         for exercise, is_solved in marked:
             mark, colour = ("■", "#2e7d32") if is_solved else ("□", "inherit")
             words = html.escape(f"{exercise.id} {exercise.title}")
             squares += f'<span title="{words}" style="color:{colour}">{mark}</span>'
         rows.append(
-            f"<tr><td>{chapter}</td><td>{html.escape(title)}</td><td>{count}</td>"
+            f"<tr><td>{chapter}</td><td>{html.escape(module_of(chapter).TITLE)}</td>"
+            f"<td>{count} of {len(marked)}</td>"
             f"<td style='font-size:1.3em;letter-spacing:.1em'>{squares}</td></tr>"
         )
     return f"<table>{''.join(rows)}</table>"
 
 
-def _map():
-    """(number, title, "3 of 9", [(exercise, whether it is solved)]) of each chapter."""
+def _solved_in(chapters):
+    """(chapter, number of solved exercises, [(exercise, whether it is solved)]) of each."""
     done = solved()
-    for chapter in CHAPTERS:
-        count, marked = _counted(chapter, done)
-        yield chapter, module_of(chapter).TITLE, f"{count} of {len(marked)}", marked
+    for chapter in chapters:
+        marked = [(exercise, exercise.id in done) for exercise in exercises_of(chapter)]
+        yield chapter, sum(is_solved for _, is_solved in marked), marked

@@ -3,7 +3,6 @@
 import ast
 import copy
 import inspect
-import textwrap
 
 from course_utils.exercises.checker.declare import NAME
 from course_utils.exercises.registry import CHAPTERS, exercises_of, find
@@ -11,9 +10,9 @@ from course_utils.exercises.registry import CHAPTERS, exercises_of, find
 
 def solution_source(id):
     """Source text of a solution, from its `def` on, ready to be run in its chapter."""
-    lines = textwrap.dedent(inspect.getsource(find(id).solution)).splitlines()
-    (function,) = ast.parse("\n".join(lines)).body
-    return "\n".join(lines[function.lineno - 1 :]) + "\n"  # without the decorator above
+    source = inspect.getsource(find(id).solution)
+    (function,) = ast.parse(source).body
+    return "".join(source.splitlines(keepends=True)[function.lineno - 1 :])  # no decorator
 
 
 def book_boxes(id):

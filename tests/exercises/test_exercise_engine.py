@@ -30,7 +30,7 @@ from course_utils.exercises import (
 from course_utils.exercises.chapters import convolution, lenet, pooling
 from course_utils.exercises.checker.compare import difference
 from course_utils.exercises.checker.declare import Band, case, exercise
-from course_utils.exercises.checker.show import array_text, as_html, as_text, image_html
+from course_utils.exercises.checker.show import as_html, as_text, image_html, value_text
 from course_utils.exercises.checker.time_limit import TimeUp, limited
 from course_utils.exercises.progress import progress_text, remember, solved
 from course_utils.exercises.registry import find
@@ -336,7 +336,7 @@ def test_one_wrong_number_in_many_is_found_and_marked():
     wrong[31, 7] += 0.01
     found = difference(wrong, right, Settings)
     assert found.cells.nonzero().tolist() == [[31, 7]]
-    assert array_text(wrong, found.cells, marked=True).count("[") == 1
+    assert value_text(wrong, found.cells, marked=True).count("[") == 1
 
 
 # Showing
@@ -371,7 +371,7 @@ def test_large_arrays_are_images_and_excerpts():
     assert image.getpixel((0, 0)) == (0, 0, 0) and image.getpixel((29, 39)) == (255, 255, 255)
     red, green, blue = image.getpixel((20, 33))
     assert red > 2 * green == 2 * blue
-    text = array_text(plane, cells, marked=True)
+    text = value_text(plane, cells, marked=True)
     assert "rows 31–38 of 40, columns 18–25 of 30" in text
     assert text.count("[") == 1
 

@@ -24,8 +24,8 @@ class Trouble:
     error: BaseException
 
     def __str__(self):
-        where = f"line {self.line}: {self.code}\n" if self.line is not None else ""
-        return f"{where}{self.name}: {self.message}"
+        where = [] if self.line is None else [f"line {self.line}: {self.code}".rstrip()]
+        return "\n".join([*where, f"{self.name}: {self.message}"])
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,6 @@ def call(fn, case, exercise, grad=False, seconds=None):
     """Outcome of `fn` on copies of the arguments of `case`.
 
     seconds: another limit than the exercise's.
-
     grad: also differentiate. The sum over the result's entries, each with its own weight, is
     differentiated with respect to every floating-point tensor.
     """
@@ -108,7 +107,7 @@ def call(fn, case, exercise, grad=False, seconds=None):
 
 def _state(value):
     """What an argument that may be changed has become: a module's state, or the value itself."""
-    return value.state_dict() if isinstance(value, torch.nn.Module) else value
+    return dict(value.state_dict()) if isinstance(value, torch.nn.Module) else value
 
 
 def _gradients(result, arguments):

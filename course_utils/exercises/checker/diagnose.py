@@ -1,4 +1,4 @@
-"""What kind of mistake does a failure look like? Each question is a small function.
+"""What kind of mistake does a failure look like?
 
 There are three kinds of them. Facts are sure. Hypotheses name a wrong function, and must explain
 what the learner's function does on other cases too. Signs look at wrong values or shapes, and must
@@ -22,11 +22,11 @@ OTHER_CASES = 5  # looked at to confirm a guess
 
 def diagnose(failure):
     """One or two sentences about the mistake; "" if none is known."""
-    for fact in FACTS:
-        words = fact(failure)
-        if words:
-            return words
-    tried = [(failure.prepared.case, failure.outcome, failure), *_other_cases(failure)]
+    sure = _fact(failure)
+    if sure is not None:
+        return sure
+    others = itertools.islice(_other_cases(failure), OTHER_CASES)
+    tried = [(failure.prepared.case, failure.outcome, failure), *others]
     failures = [found for _, _, found in tried if found is not None]
     if any(found.gradient_of is None for found in failures):
         for words, wrong in _hypotheses(failure):
@@ -37,62 +37,38 @@ def diagnose(failure):
     return _sign(failure, failures[1:])
 
 
-# Facts about the failure itself
-
-
-def stopped(failure):
-    if failure.outcome.endless:
+def _fact(failure):
+    """What is sure about the failure itself; None if that says too little."""
+    outcome, found, name = failure.outcome, failure.difference, failure.gradient_of
+    expected, trouble = failure.prepared.expected, outcome.trouble
+    if outcome.endless:
         return (
             f"It ran for more than {failure.exercise.seconds:g} seconds and was stopped: "
             "a loop that never ends, or far too much work?"
         )
-
-
-def raised(failure):
-    expected, trouble = failure.prepared.expected, failure.outcome.trouble
     if isinstance(expected, Raises):
         instead = "returned a result" if trouble is None else f"raised {trouble.name}"
         return f"Here it must raise {expected.error.__name__}; it {instead}."
-    if trouble is None:
-        return None
-    if "in-place" in trouble.message:
+    if trouble is not None and "in-place" in trouble.message:
         return "It changes a tensor in place that the gradient needs: work on a copy."
-    return "Your code raised an exception."
-
-
-def no_result(failure):
-    if failure.outcome.result is not None or failure.prepared.expected is None:
-        return None
-    if failure.outcome.printed.strip():
-        return "It prints its result but returns None: end with `return`."
-    return "It returns None: is a `return` missing, or in the wrong place?"
-
-
-def changed_in_place(failure):
-    if failure.outcome.changed:
-        names = " and ".join(f"`{name}`" for name in failure.outcome.changed)
-        also = "" if failure.difference is None else " And the result is wrong."
+    if trouble is not None:
+        return "Your code raised an exception."
+    if outcome.result is None and expected is not None:
+        if outcome.printed.strip():
+            return "It prints its result but returns None: end with `return`."
+        return "It returns None: is a `return` missing, or in the wrong place?"
+    if outcome.changed:
+        names = " and ".join(f"`{name}`" for name in outcome.changed)
+        also = "" if found is None else " And the result is wrong."
         return f"It changes its argument {names} in place: work on a copy.{also}"
-
-
-def gradient(failure):
-    name = failure.gradient_of
-    if name is not None and failure.difference is None:
+    if found is None:
         return (
             f"The values are right, but no gradient reaches `{name}`. What cuts it: `.item()`, "
             "`.detach()`, `.data`, `torch.tensor(…)`, `torch.no_grad()`, NumPy?"
         )
-
-
-def wrong_type(failure):
-    found = failure.difference
     if found.kind == "dtype":
         return found.words[0].upper() + found.words[1:] + "."
-    if found.kind == "type":
-        return f"It returns {found.words}."
-
-
-FACTS = (stopped, raised, no_result, changed_in_place, gradient, wrong_type)
+    return f"It returns {found.words}." if found.kind == "type" else None
 
 
 # Hypotheses: wrong functions that do the same
@@ -135,28 +111,25 @@ def _with_mistake(exercise, taken, *args, **kwargs):
 
 def _instead_of(value):
     """Values that an argument is taken for when it is ignored."""
+    others = ()
     if isinstance(value, bool):
-        return [not value]
-    if isinstance(value, int | float):
-        return [other for other in (0, 1, 2) if other != value]
-    if isinstance(value, tuple) and value and all(isinstance(v, int) for v in value):
-        return [other for other in ((1,) * len(value), (value[0],) * len(value)) if other != value]
-    if isinstance(value, str):
-        return [other for other in ("max", "avg") if other != value]
-    return []
+        others = (not value,)
+    elif isinstance(value, int | float):
+        others = (0, 1, 2)
+    elif isinstance(value, str):
+        others = ("max", "avg")
+    elif isinstance(value, tuple) and value and all(isinstance(v, int) for v in value):
+        others = ((1,) * len(value), (value[0],) * len(value))
+    return [other for other in others if other != value]
 
 
 def _other_cases(failure):
-    """(case, outcome, failure or None) of the learner's function at a few more cases."""
-    exercise, tried = failure.exercise, []
-    for prepared in prepared_cases(exercise):
-        if len(tried) == OTHER_CASES:
-            break
+    """(case, outcome, failure or None) of the learner's function at the other cases."""
+    for prepared in prepared_cases(failure.exercise):
         if prepared is not failure.prepared and not isinstance(prepared.expected, Raises):
-            outcome, found = try_case(exercise, failure.fn, prepared, QUICK)
+            outcome, found = try_case(failure.exercise, failure.fn, prepared, QUICK)
             if not outcome.endless:
-                tried.append((prepared.case, outcome, found))
-    return tried
+                yield prepared.case, outcome, found
 
 
 def _explains(wrong, case, outcome, failure):
@@ -218,11 +191,10 @@ def other_shape(mine, right):
 def one_too_many(mine, right):
     if mine.ndim != right.ndim:
         return None
-    off = [a - b for a, b in zip(mine.shape, right.shape, strict=True)]
-    if set(off) <= {0, 1}:
-        return "The output is one too large: off by one in the output size?"
-    if set(off) <= {0, -1}:
-        return "The output is one too small: off by one in the output size?"
+    off = {a - b for a, b in zip(mine.shape, right.shape, strict=True)}
+    for words, by in (("large", 1), ("small", -1)):
+        if off <= {0, by}:
+            return f"The output is one too {words}: off by one in the output size?"
 
 
 def fractions_lost(mine, right):

@@ -5,7 +5,6 @@ import html
 import io
 import re
 import textwrap
-from dataclasses import dataclass
 
 import torch
 
@@ -41,10 +40,10 @@ def as_text(result):
     parts = [f"{_STYLE[result.status][0]} {exercise.id} {exercise.title}: {result.status}"]
     if failure is not None:
         note = failure.prepared.case.note
-        boxes = [_Box("called", call_line(failure)), *_arguments(failure)]
-        boxes += [_Box("why this case", note)] if note else []
-        boxes += _findings(failure)
-        parts += [f"{box.title}\n{textwrap.indent(box.text(), '    ')}" for box in boxes]
+        boxes = [("called", call_line(failure)), *_arguments(failure)]
+        boxes += [("why this case", note)] if note else []
+        for title, *value in [*boxes, *_findings(failure)]:
+            parts.append(f"{title}\n{textwrap.indent(value_text(*value), '    ')}")
     return "\n".join([*parts, result.diagnosis] if result.diagnosis else parts)
 
 
@@ -57,9 +56,11 @@ def as_html(result):
         note = failure.prepared.case.note
         line = f"<code>{html.escape(call_line(failure))}</code>"
         parts.append(f"<div>{line}{' – ' + html.escape(note) if note else ''}</div>")
-        boxes = "".join(box.html() for box in [*_arguments(failure), *_findings(failure)])
-        style = "display:flex;flex-wrap:wrap;gap:1.5em;align-items:flex-start"
-        parts.append(f"<div style='{style}'>{boxes}</div>")
+        parts.append("<div style='display:flex;flex-wrap:wrap;gap:1.5em;align-items:flex-start'>")
+        for title, *value in [*_arguments(failure), *_findings(failure)]:
+            small = f"<small>{html.escape(title)}</small>{value_html(*value)}"
+            parts.append(f"<div style='max-width:100%;overflow:auto'>{small}</div>")
+        parts.append("</div>")
     if result.diagnosis:
         words = re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(result.diagnosis))
         parts.append(f"<p style='margin:.5em 0 0'><b>{words}</b></p>")
@@ -67,45 +68,22 @@ def as_html(result):
     return f"<div style='{style}'>{''.join(parts)}</div>"
 
 
-# What there is to say about a failure
-
-
-@dataclass(frozen=True)
-class _Box:
-    """A text or a tensor under a title. cells: True where it differs; marked: whether to say so."""
-
-    title: str
-    value: str | torch.Tensor
-    cells: torch.Tensor | None = None
-    marked: bool = False
-
-    def text(self):
-        if isinstance(self.value, str):
-            return self.value
-        return array_text(self.value, self.cells, self.marked)
-
-    def html(self):
-        if isinstance(self.value, str):
-            body = f"<pre style='margin:0'>{html.escape(self.value)}</pre>"
-        else:
-            body = array_html(self.value, self.cells, self.marked)
-        title = f"<small>{html.escape(self.title)}</small>"
-        return f"<div style='max-width:100%;overflow:auto'>{title}{body}</div>"
+# What there is to say about a failure: (title, text) or (title, tensor[, differing cells, marked])
 
 
 def _arguments(failure):
     for name, value in failure.arguments.items():
         if isinstance(value, torch.Tensor):
             dtype = str(value.dtype).removeprefix("torch.")
-            yield _Box(f"{name}, {dtype} {tuple(value.shape)}", value)
+            yield f"{name}, {dtype} {tuple(value.shape)}", value
 
 
 def _findings(failure):
     outcome, found = failure.outcome, failure.difference
     if outcome.trouble is not None:
-        yield _Box("exception", str(outcome.trouble))
+        yield "exception", str(outcome.trouble)
     elif isinstance(failure.prepared.expected, Raises):
-        yield _Box("returned", brief(outcome.result))
+        yield "returned", brief(outcome.result)
     elif found is not None:
         place = f" gradient for {failure.gradient_of}" if failure.gradient_of else ""
         place += f" at {found.where}" if found.where else ""
@@ -113,12 +91,12 @@ def _findings(failure):
             value if is_plain(value) else brief(value) for value in (found.expected, found.actual)
         )
         if failure.exercise.reveals:
-            yield _Box(f"expected{place}", expected, found.cells)
-        yield _Box(f"yours{place}: {found.words}", actual, found.cells, marked=True)
+            yield f"expected{place}", expected, found.cells
+        yield f"yours{place}: {found.words}", actual, found.cells, True
     lines = outcome.printed.rstrip().splitlines()
     more = [f"… {len(lines) - MOST_LINES} more lines"] if len(lines) > MOST_LINES else []
     if lines:
-        yield _Box("printed", "\n".join(line[:200] for line in lines[:MOST_LINES] + more))
+        yield "printed", "\n".join(line[:200] for line in lines[:MOST_LINES] + more)
 
 
 def call_line(failure):
@@ -136,29 +114,28 @@ def brief(value):
     return text if len(text) <= 120 else text[:117] + "…"
 
 
-# Arrays
-
-
-def array_text(tensor, cells=None, marked=False):
-    """A plane of the tensor as a table; differing cells in brackets."""
-    words, rows = _excerpt(tensor, cells, marked)
+def value_text(value, cells=None, marked=False):
+    """Text as it is; of a tensor a plane as a table, differing cells in brackets."""
+    if isinstance(value, str):
+        return value
+    words, rows = _excerpt(value, cells, marked)
     shown = [[f"[{text}]" if wrong else f"{text} " for text, wrong in row] for row in rows]
     width = max((len(text) for row in shown for text in row), default=0)
     lines = [" ".join(text.rjust(width) for text in row).rstrip() for row in shown]
     return "\n".join(([words] if words else []) + (lines or ["empty"]))
 
 
-def array_html(tensor, cells=None, marked=False):
-    """The same as an HTML table, below an image if the plane is large."""
-    words, rows = _excerpt(tensor, cells, marked)
-    table = ""
-    for row in rows:
-        style = "text-align:right;padding:2px 6px;"
-        tds = (f"<td style='{style}{_WRONG_CELL * wrong}'>{text}</td>" for text, wrong in row)
-        table += f"<tr>{''.join(tds)}</tr>"
+def value_html(value, cells=None, marked=False):
+    """The same as HTML, the table below an image if the plane is large."""
+    if isinstance(value, str):
+        return f"<pre style='margin:0'>{html.escape(value)}</pre>"
+    words, rows = _excerpt(value, cells, marked)
+    td = "<td style='text-align:right;padding:2px 6px;{}'>{}</td>".format
+    trs = ("".join(td(_WRONG_CELL * wrong, text) for text, wrong in row) for row in rows)
+    table = "".join(f"<tr>{tr}</tr>" for tr in trs)
     table = f"<table style='font-family:monospace;margin:0'>{table}</table>" if rows else "empty"
     words = f"<div><small>{words}</small></div>" if words else ""
-    return image_html(tensor, cells, marked) + words + table
+    return image_html(value, cells, marked) + words + table
 
 
 def _excerpt(tensor, cells, marked):
@@ -167,7 +144,7 @@ def _excerpt(tensor, cells, marked):
     Returns words that say which part it is, and rows of (number as text, whether to mark it).
     """
     plane, wrong, first = _plane(tensor, cells)
-    words = [f"at {first[:-2]}"] if tensor.shape[:-2].numel() > 1 else []
+    words = [f"at {first[:-2]}"] if plane.numel() and tensor.shape[:-2].numel() > 1 else []
     for axis, name in enumerate(("rows", "columns")):
         size = plane.shape[axis]
         if size > MOST_CELLS:

@@ -7,7 +7,6 @@ import ast
 import dis
 import functools
 import inspect
-import textwrap
 
 NOTHING = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
 
@@ -34,7 +33,7 @@ def _steps(code):
 @functools.cache
 def _steps_alone(stub):
     """Those of a stub compiled by itself, as a notebook's cell is: beside imports it differs."""
-    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(stub))).body
+    (tree,) = ast.parse(inspect.getsource(stub)).body
     module = compile(ast.Module([tree], []), "<stub>", "exec")
     (code,) = (constant for constant in module.co_consts if inspect.iscode(constant))
     return _steps(code)

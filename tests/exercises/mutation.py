@@ -3,6 +3,7 @@
 import ast
 import copy
 import inspect
+import re
 from collections import Counter
 
 import torch
@@ -12,28 +13,12 @@ from course_utils.exercises.checker.stubs import is_untouched
 from course_utils.exercises.checker.trial import prepared_cases
 from course_utils.exercises.solving import solution_source
 
-OPERATORS = {
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Mult: ast.Add,
-    ast.Div: ast.Mult,
-    ast.FloorDiv: ast.Mult,
-    ast.Pow: ast.Mult,
-    ast.MatMult: ast.Mult,
-    ast.Mod: ast.FloorDiv,
-}
-COMPARISONS = {
-    ast.Lt: ast.LtE,
-    ast.LtE: ast.Lt,
-    ast.Gt: ast.GtE,
-    ast.GtE: ast.Gt,
-    ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq,
-    ast.In: ast.NotIn,
-    ast.NotIn: ast.In,
-    ast.Is: ast.IsNot,
-    ast.IsNot: ast.Is,
-}
+OPERATORS = (  # each and what it is taken for, by the names of their classes in the syntax tree
+    "Add-Sub Sub-Add Mult-Add Div-Mult FloorDiv-Mult Pow-Mult MatMult-Mult Mod-FloorDiv "
+    "Lt-LtE LtE-Lt Gt-GtE GtE-Gt Eq-NotEq NotEq-Eq In-NotIn NotIn-In Is-IsNot IsNot-Is "
+    "And-Or Or-And"
+)
+SWAPPED = dict(re.findall(r"(\w+)-(\w+)", OPERATORS))
 METHODS = {"clone", "t", "flatten", "contiguous", "mean", "sum", "squeeze"}
 
 
@@ -75,10 +60,12 @@ def _changes(node):
     """(words, changed node) of each slip that can happen at a node."""
     text = ast.unparse(node) if isinstance(node, ast.expr) else ""
     match node:
-        case ast.BinOp(op=op) if type(op) in OPERATORS:
-            yield f"operator in '{text}'", _with(node, op=OPERATORS[type(op)]())
-        case ast.Compare(ops=[op, *more]) if type(op) in COMPARISONS:
-            yield f"comparison in '{text}'", _with(node, ops=[COMPARISONS[type(op)](), *more])
+        case ast.BinOp(op=op) if type(op).__name__ in SWAPPED:
+            yield f"operator in '{text}'", _with(node, op=_swapped(op))
+        case ast.Compare(ops=[op, *more]):
+            yield f"comparison in '{text}'", _with(node, ops=[_swapped(op), *more])
+        case ast.BoolOp(op=op):
+            yield f"and/or in '{text}'", _with(node, op=_swapped(op))
         case ast.Constant(value=bool(value)):
             yield f"{value} -> {not value}", _with(node, value=not value)
         case ast.Constant(value=int(value)):
@@ -86,9 +73,6 @@ def _changes(node):
                 yield f"{value} -> {other}", _with(node, value=other)
         case ast.UnaryOp(op=ast.USub() | ast.Not()):
             yield f"sign or not dropped in '{text}'", node.operand
-        case ast.BoolOp(op=op):
-            other = ast.Or() if isinstance(op, ast.And) else ast.And()
-            yield f"and/or in '{text}'", _with(node, op=other)
         case ast.Call(func=func, args=args, keywords=keywords):
             if isinstance(func, ast.Attribute) and not args and func.attr in METHODS:
                 yield f".{func.attr}() dropped in '{text}'", func.value
@@ -101,6 +85,10 @@ def _changes(node):
             yield f"branches exchanged in '{text}'", _with(node, body=orelse, orelse=body)
         case ast.Raise():
             yield "raise dropped", ast.Pass()
+
+
+def _swapped(operator):
+    return getattr(ast, SWAPPED[type(operator).__name__])()
 
 
 def _with(node, **fields):
@@ -129,12 +117,18 @@ def result_mutants(exercise):
     def after(change):
         return lambda *args, **kwargs: change(solution(*args, **kwargs))
 
+    def spoiling(*args, **kwargs):
+        result = solution(*args, **kwargs)
+        first = next(value for value in args if isinstance(value, torch.Tensor))
+        first.detach().view(-1)[0] += 1
+        return result
+
     made = {"returns nothing": after(lambda y: None), "prints": after(print)}
     example = cases[0].expected
     if any(str(case.expected) != str(example) for case in cases):
         made["hard-coded example"] = lambda *args, **kwargs: copy.deepcopy(example)
     if any(isinstance(value, torch.Tensor) for value in cases[0].case.args):
-        made["changes its argument in place"] = _spoils_argument(solution)
+        made["changes its argument in place"] = spoiling
     returned = [c.expected for c in cases if not isinstance(c.expected, Raises | type(None))]
     for kind, changes in CHANGED_RESULTS.items():
         if all(isinstance(value, kind) for value in returned):
@@ -176,14 +170,3 @@ CHANGED_RESULTS = {
         "in a list": lambda y: [y],
     },
 }
-
-
-def _spoils_argument(solution):
-    def mutant(*args, **kwargs):
-        result = solution(*args, **kwargs)
-        first = next(value for value in args if isinstance(value, torch.Tensor))
-        with torch.no_grad():
-            first.view(-1)[0] += 1
-        return result
-
-    return mutant

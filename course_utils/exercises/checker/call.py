@@ -9,6 +9,7 @@ import traceback
 from dataclasses import dataclass
 
 import torch
+from torch.random import fork_rng
 
 from course_utils.exercises.checker.time_limit import TimeUp, limited
 
@@ -87,7 +88,8 @@ def call(fn, case, exercise, grad=False, seconds=None):
         return result, gradients
 
     try:
-        with contextlib.redirect_stdout(printed), torch.random.fork_rng(devices=[]):
+        # a stopped answer may leave its `no_grad` in force: `enable_grad` puts back what was
+        with contextlib.redirect_stdout(printed), fork_rng(devices=[]), torch.enable_grad():
             # random answers repeat; not with 0, which drew the cases, and on no other device
             torch.default_generator.manual_seed(1)
             result, gradients = limited(seconds or exercise.seconds, attempt)

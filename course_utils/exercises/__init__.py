@@ -1,9 +1,9 @@
 '''Exercises that check themselves.
 
-In a notebook an exercise is five cells: the task, a stub, and
+In a notebook an exercise is four cells: the task, a stub, the check, and one with two comments:
 
     check("02.3", ex02_3_pool2d)   # ✅, or the smallest input that goes wrong
-    # hint("02.3")                 # one more hint each time
+    # hint("02.3")                 # without the "#": one more hint each time
     # solution("02.3")             # the solution, explained
 
 The chapter ends with `progress_bar("02")`; `progress_map()` shows the whole course.
@@ -44,9 +44,9 @@ the chapter's notebook has in scope. Its name gives its number, its signature is
 - Answers get copies, run with a time limit, are compared in value, shape, dtype and, with
   `gradient=True`, in gradient. In-place changes of arguments are noticed.
 
-In the notebook the tasks' cells are: Markdown, stub (`def ex02_1_…`), `check(…)`, and the two
-commented cells, tagged `hint` and `solution`. `tests/exercises/<topic>.py` holds two other right
-answers and some wrong ones for each; `tests/test_exercises.py` makes more wrong ones by itself.
+In the notebook the task's cells are: Markdown, stub (`def ex02_1_…`), `check(…)`, and the two
+commented lines, tagged `hint`. `tests/exercises/<topic>.py` holds two other right answers and
+some wrong ones for each; `test_exercises.py` beside it makes more wrong ones by itself.
 '''
 
 from course_utils.exercises.checker.judge import Result, judge

@@ -2,7 +2,7 @@
 
 from course_utils.errors import ExerciseError
 from course_utils.exercises.checker.judge import judge
-from course_utils.exercises.checker.show import as_text, display_markdown, show
+from course_utils.exercises.checker.show import as_html, as_text, display_both
 from course_utils.exercises.progress import remember
 from course_utils.exercises.registry import find
 from course_utils.exercises.solving import solution_source
@@ -18,7 +18,7 @@ def check(id, fn):
     where COURSE_EXERCISES=strict (tests of solutions): there it raises ExerciseError.
     """
     result = judge(id, fn)
-    show(result)
+    display_both(as_text(result), as_html(result))
     if result.passed:
         trouble = remember(id)
         if trouble:
@@ -36,9 +36,11 @@ def hint(id):
     shown = [f"**Hint {n} of {len(hints)}.** {text}" for n, text in enumerate(hints[:given], 1)]
     if given == len(hints):
         shown.append(f'These are all. `solution("{id}")` shows a solution.')
-    display_markdown("\n\n".join(shown))
+    text = "\n\n".join(shown)
+    display_both(text, text, "markdown")
 
 
 def solution(id):
     """Show a solution of exercise `id`, and why it is right."""
-    display_markdown(f"```python\n{solution_source(id)}```\n\n{find(id).explanation}")
+    text = f"```python\n{solution_source(id)}```\n\n{find(id).explanation}"
+    display_both(text, text, "markdown")

@@ -33,7 +33,7 @@ def solved(path=None):
 
 def remember(id, path=None):
     """Note that exercise `id` was passed. Returns "", or a sentence if it could not be saved."""
-    from filelock import FileLock, Timeout
+    from filelock import FileLock
 
     path = path or progress_file()
     if path is None:
@@ -46,7 +46,7 @@ def remember(id, path=None):
             if id not in state["exercises"]:
                 state["exercises"][id] = {"passed": datetime.now(UTC).isoformat(timespec="seconds")}
                 write_whole(path, json.dumps(state, indent=1))
-    except (OSError, RecursionError, Timeout) as error:
+    except (OSError, RecursionError) as error:
         return f"Your progress could not be saved ({type(error).__name__})."
     return ""
 
@@ -62,10 +62,6 @@ def _read(path):
     if not isinstance(state, dict) or not isinstance(state.get("exercises", {}), dict):
         _put_aside(path)
         state = {}
-    return _filled(state)
-
-
-def _filled(state):
     return {"version": VERSION, **state, "exercises": dict(state.get("exercises", {}))}
 
 
@@ -77,23 +73,17 @@ def _put_aside(path):
         print(f"Your progress file was damaged. It is kept as {kept.name}, and a new one begun.")
 
 
-def counts(chapter, done=None):
-    """(solved, all) exercises of chapter "02"."""
-    done = solved() if done is None else done
-    ids = [exercise.id for exercise in exercises_of(chapter)]
-    return sum(id in done for id in ids), len(ids)
-
-
 def progress_bar(chapter):
     """Show a small bar: how many exercises of chapter "02" are solved."""
-    done, total = counts(chapter)
-    words = f"Chapter {chapter}: {done} of {total} exercises solved"
+    ((_, count, marked),) = _solved_in([chapter])
+    total = len(marked)
+    words = f"Chapter {chapter}: {count} of {total} exercises solved"
     bar = (
         f"<div style='margin:.3em 0'>{words}"
-        f"<progress max='{total}' value='{done}' style='margin-left:.8em;width:12em'></progress>"
+        f"<progress max='{total}' value='{count}' style='margin-left:.8em;width:12em'></progress>"
         "</div>"
     )
-    display_both(f"{words}  {'■' * done}{'□' * (total - done)}", bar)
+    display_both(f"{words}  {'■' * count}{'□' * (total - count)}", bar)
 
 
 def progress_map():
@@ -103,31 +93,34 @@ def progress_map():
 
 def progress_text():
     """The map as text, one line per chapter; `course progress` prints it."""
-    done = solved()
     lines = []
-    for chapter in CHAPTERS:
-        title = module_of(chapter).TITLE
-        marks = "".join("■" if e.id in done else "□" for e in exercises_of(chapter))
-        count = "{} of {}".format(*counts(chapter, done))
-        lines.append(f"{chapter}  {title:24} {count:>8}  {marks}")
+    for chapter, count, marked in _solved_in(CHAPTERS):
+        words = f"{count} of {len(marked)}"
+        marks = "".join("□■"[is_solved] for _, is_solved in marked)
+        lines.append(f"{chapter}  {module_of(chapter).TITLE:24} {words:>8}  {marks}")
     return "\n".join(lines)
 
 
 def progress_html():
     """The map as an HTML table; each square tells its exercise's title."""
-    done = solved()
     rows = []
-    for chapter in CHAPTERS:
-        squares = "".join(_square(exercise, done) for exercise in exercises_of(chapter))
-        count = "{} of {}".format(*counts(chapter, done))
+    for chapter, count, marked in _solved_in(CHAPTERS):
+        squares = ""
+        for exercise, is_solved in marked:
+            mark, colour = ("■", "#2e7d32") if is_solved else ("□", "inherit")
+            words = html.escape(f"{exercise.id} {exercise.title}")
+            squares += f'<span title="{words}" style="color:{colour}">{mark}</span>'
         rows.append(
             f"<tr><td>{chapter}</td><td>{html.escape(module_of(chapter).TITLE)}</td>"
-            f"<td>{count}</td><td style='font-size:1.3em;letter-spacing:.1em'>{squares}</td></tr>"
+            f"<td>{count} of {len(marked)}</td>"
+            f"<td style='font-size:1.3em;letter-spacing:.1em'>{squares}</td></tr>"
         )
     return f"<table>{''.join(rows)}</table>"
 
 
-def _square(exercise, done):
-    mark, colour = ("■", "#2e7d32") if exercise.id in done else ("□", "inherit")
-    title = html.escape(f"{exercise.id} {exercise.title}", quote=True)
-    return f'<span title="{title}" style="color:{colour}">{mark}</span>'
+def _solved_in(chapters):
+    """(chapter, number of solved exercises, [(exercise, whether it is solved)]) of each."""
+    done = solved()
+    for chapter in chapters:
+        marked = [(exercise, exercise.id in done) for exercise in exercises_of(chapter)]
+        yield chapter, sum(is_solved for _, is_solved in marked), marked

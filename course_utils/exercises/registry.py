@@ -31,7 +31,7 @@ def module_of(chapter):
 def exercises_of(chapter):
     """The exercises of chapter "02", in order."""
     module_of(chapter)
-    mine = [exercise for exercise in REGISTERED.values() if exercise.chapter == chapter]
+    mine = (exercise for exercise in REGISTERED.values() if exercise.chapter == chapter)
     return sorted(mine, key=lambda exercise: exercise.number)
 
 

@@ -3,7 +3,6 @@
 import ast
 import copy
 import inspect
-import textwrap
 
 from course_utils.exercises.checker.declare import NAME
 from course_utils.exercises.registry import CHAPTERS, exercises_of, find
@@ -11,9 +10,9 @@ from course_utils.exercises.registry import CHAPTERS, exercises_of, find
 
 def solution_source(id):
     """Source text of a solution, from its `def` on, ready to be run in its chapter."""
-    lines = textwrap.dedent(inspect.getsource(find(id).solution)).splitlines()
-    (function,) = ast.parse("\n".join(lines)).body
-    return "\n".join(lines[function.lineno - 1 :]) + "\n"  # without the decorator above
+    source = inspect.getsource(find(id).solution)
+    (function,) = ast.parse(source).body
+    return "".join(source.splitlines(keepends=True)[function.lineno - 1 :])  # no decorator
 
 
 def book_boxes(id):
@@ -25,7 +24,8 @@ def book_boxes(id):
 def solve(notebook):
     """A copy of a notebook in which each exercise's stub is replaced by its solution.
 
-    notebook: as nbformat reads it. What else stands in a stub's cell stays.
+    notebook: as nbformat reads it. What else stands in a stub's cell stays, and so do the other
+    cells: the commented `hint` and `solution`, be they in one cell or in two.
     """
     solved = copy.deepcopy(notebook)
     for cell in solved.cells:
@@ -39,16 +39,14 @@ def exercise_names(source):
     if "def ex" not in source:
         return {}
     functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
-    return {
-        f.name: (f.lineno, f.end_lineno) for f in functions if NAME.fullmatch(f.name) is not None
-    }
+    return {f.name: (f.lineno, f.end_lineno) for f in functions if NAME.fullmatch(f.name)}
 
 
 def _solved(source):
     lines = source.splitlines()
     for name, (first, last) in reversed(exercise_names(source).items()):
         chapter = NAME.fullmatch(name)[1]
-        mine = {e.name: e for e in exercises_of(chapter)} if chapter in CHAPTERS else {}
-        if name in mine:
-            lines[first - 1 : last] = solution_source(mine[name].id).splitlines()
+        ids = {e.name: e.id for e in exercises_of(chapter)} if chapter in CHAPTERS else {}
+        if name in ids:
+            lines[first - 1 : last] = solution_source(ids[name]).splitlines()
     return "\n".join(lines)

@@ -19,6 +19,9 @@ class Band:
     low: float
     high: float
 
+    def __repr__(self):
+        return f"between {self.low:g} and {self.high:g}"
+
 
 @dataclass(frozen=True)
 class Raises:

@@ -2,14 +2,11 @@
 
 from dataclasses import dataclass
 
-from course_utils.exercises.checker.compare import Difference, difference
-from course_utils.exercises.checker.declare import FROM_REFERENCE, Case, Exercise, Raises
+from course_utils.exercises.checker.declare import Exercise
 from course_utils.exercises.checker.diagnose import diagnose
 from course_utils.exercises.checker.stubs import is_untouched
 from course_utils.exercises.checker.trial import Failure, prepared_cases, try_case
 from course_utils.exercises.registry import find
-
-PASSED, WRONG, NOT_ATTEMPTED = "passed", "wrong", "not attempted"
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,7 @@ class Result:
 
     @property
     def passed(self):
-        return self.status == PASSED
+        return self.status == "passed"
 
     def __repr__(self):
         return f"<exercise {self.exercise.id}: {self.status}>"
@@ -39,9 +36,9 @@ def judge(id, fn):
     """The Result of function `fn` as an answer to exercise `id`; shows and records nothing."""
     exercise = find(id)
     if fn is None or is_untouched(fn, exercise.stub):
-        return Result(exercise, NOT_ATTEMPTED)
+        return Result(exercise, "not attempted")
     for prepared in prepared_cases(exercise):
-        failure = try_case(exercise, fn, prepared)
+        _, failure = try_case(exercise, fn, prepared)
         if failure is not None:
-            return Result(exercise, WRONG, failure, diagnose(failure))
-    return Result(exercise, PASSED)
+            return Result(exercise, "wrong", failure, diagnose(failure))
+    return Result(exercise, "passed")

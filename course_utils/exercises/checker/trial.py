@@ -38,7 +38,7 @@ class Failure:
 
     @property
     def arguments(self):
-        return bind(self.exercise.solution, self.prepared.case)
+        return bind(self.exercise.solution, self.prepared.case.args, self.prepared.case.kwargs)
 
 
 @functools.cache
@@ -52,7 +52,7 @@ def prepared_cases(exercise):
 
 
 def _prepare(exercise, case):
-    size = sum(_size(value) for value in bind(exercise.solution, case).values())
+    size = _size([*case.args, *case.kwargs.values()])
     if case.expected is not FROM_REFERENCE:
         return Prepared(case, case.expected, None, size)
     outcome = call(exercise.reference, case, exercise)
@@ -74,29 +74,29 @@ def _size(value):
 
 
 def try_case(exercise, fn, prepared, seconds=None):
-    """The Failure of one case, or None."""
+    """The Outcome of `fn` on one case, and the Failure or None."""
     outcome = call(fn, prepared.case, exercise, seconds=seconds)
     failure = functools.partial(Failure, exercise, fn, prepared)
     expected = prepared.expected
     if isinstance(expected, Raises):
         trouble = outcome.trouble
         right = trouble is not None and isinstance(trouble.error, expected.error)
-        return None if right else failure(outcome)
+        return outcome, None if right else failure(outcome)
     if outcome.trouble is not None or outcome.endless:
-        return failure(outcome)
+        return outcome, failure(outcome)
     found = difference(outcome.result, expected, exercise)
     if found is not None or outcome.changed:
-        return failure(outcome, found)
+        return outcome, failure(outcome, found)
     if prepared.gradients is None:
-        return None
-    outcome = call(fn, prepared.case, exercise, grad=True, seconds=seconds)
-    if outcome.trouble is not None or outcome.endless:
-        return failure(outcome)
+        return outcome, None
+    with_gradients = call(fn, prepared.case, exercise, grad=True, seconds=seconds)
+    if with_gradients.trouble is not None or with_gradients.endless:
+        return outcome, failure(with_gradients)
     for name, right in prepared.gradients.items():
-        mine = outcome.gradients[name]
+        mine = with_gradients.gradients[name]
         if right is None or (mine is None and not right.any()):
             continue
         found = None if mine is None else difference(mine, right, exercise)
         if mine is None or found is not None:
-            return failure(outcome, found, name)
-    return None
+            return outcome, failure(with_gradients, found, name)
+    return outcome, None

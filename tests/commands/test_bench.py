@@ -20,6 +20,7 @@ from course_utils.errors import RunError
 from course_utils.measure import count_macs
 
 EXAMPLES = {part: dict.fromkeys(topics, 40) for part, topics in run.EXAMPLES.items()}
+EXAMPLES["scaling"] = {"lenet": 8, "resnet": 8}
 TINY = run.Sizes(2, 0.001, 64, EXAMPLES)
 
 
@@ -274,21 +275,15 @@ def test_a_fresh_process():
 
 def test_scaling_and_its_plot(manifest, small_files, small_nets, monkeypatch, tmp_path):
     monkeypatch.setattr(parts, "cpu_count", lambda: 2)
-    threads, train, before = [], cases.Case.train, torch.get_num_threads()
-
-    def watched(self, *args):
-        threads.append(torch.get_num_threads())
-        return train(self, *args)
-
-    monkeypatch.setattr(cases.Case, "train", watched)
+    asked, before = [], torch.get_num_threads()
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
     results = parts.scaling(TINY, manifest, quiet)
-    assert threads == ([1] * 3 + [2] * 3) * 3 * 2  # warming up and two rounds, of two networks
-    assert torch.get_num_threads() == before
+    assert asked == [1, before, 2, before] * 3 * 2  # warming up and two rounds, of two networks
     curves = [result for result in results if "examples" in result]
     assert [(c["net"], c["threads"], c["examples"]) for c in curves] == [
-        (net, threads, [40, 80, 160]) for net in ("LeNet", "Small") for threads in (1, 2)
+        (net, threads, [8, 16, 32]) for net in ("LeNet", "Small") for threads in (1, 2)
     ]
-    check(curves, "40 examples", "80 examples", "160 examples")
+    check(curves, "8 examples", "16 examples", "32 examples")
     check([r for r in results if "examples" not in r], "1 thread", "2 threads")
     parts.plot(results, tmp_path / "plot")
     assert (tmp_path / "plot").read_bytes().startswith(b"\x89PNG")
@@ -365,10 +360,23 @@ def test_without_d2l_or_data(manifest, monkeypatch, small_files, tmp_path):
     not_run("packed", parts.lenet, parts.data)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
-def test_gpu_not_run(manifest):
+def test_gpu(manifest, small_files, small_nets, monkeypatch):
+    """As far as a CPU can tell: on the CPU, with what it says of a device put in its place."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(RunError, match="none here"):
         parts.gpu(TINY, manifest, quiet)
+    looks = {"is_available": True, "get_device_name": "a GPU", "reset_peak_memory_stats": None}
+    looks |= {"memory_allocated": 1_000_000, "max_memory_allocated": 3_000_000}
+    for name, value in looks.items():
+        monkeypatch.setattr(torch.cuda, name, lambda value=value: value)
+    monkeypatch.setattr(parts, "GPU", "cpu")
+    some = dataclasses.replace(TINY, examples={"gpu": {"lenet": 40, "resnet": 40}})
+    results = parts.gpu(some, manifest, quiet)
+    check(results, "course, float32", "course, auto", "d2l")
+    for rates, memory in (results[:2], results[2:]):
+        assert rates["what"].startswith("a GPU: ") and rates["unit"] == "examples/s"
+        assert memory["sides"]["d2l"]["values"] == [2.0, 2.0]
+    assert [result.get("goal", {}).get("at_least") for result in results[::2]] == [10**6, 37_600]
 
 
 # --------------------------------------------------------------------------------- the command

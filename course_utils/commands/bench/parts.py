@@ -1,6 +1,5 @@
 """The parts of `course bench`: each measures its sides in turn and returns its results."""
 
-import math
 import statistics
 import time
 from dataclasses import replace
@@ -19,6 +18,8 @@ from course_utils.errors import RunError
 PUBLISHED_BATCH = 32  # images of the full profile's size; its own batches are 4 to 8 times this
 REFERENCE = 157  # GFLOP/s in fp32 of the two cores that the course's times are stated for
 FACTORS = (1, 2, 4)  # of the data, in the part scaling
+GPU = "cuda"
+GPU_GOALS = {"lenet": 1_000_000, "resnet": 8 * 4700}  # examples/s; published ResNet: 4,700
 
 
 def lenet(sizes, manifest, tell):
@@ -262,7 +263,7 @@ def chapters(sizes, manifest, tell):
     if not passed:
         raise RunError(f"no chapter passed in the report in {folder}")
     seconds = {entry["name"]: [entry["seconds"]] for entry in passed}
-    total, how = math.fsum(entry["seconds"] for entry in passed), "one after the other"
+    total, how = sum(entry["seconds"] for entry in passed), "one after the other"
     if report.get("finished") and not any(entry.get("resumed") for entry in report["chapters"]):
         begun, ended = (datetime.fromisoformat(report[key]) for key in ("started", "finished"))
         total, how = (ended - begun).total_seconds(), "as run"
@@ -363,35 +364,61 @@ def plot(results, path):
 
 
 def gpu(sizes, manifest, tell):
-    """LeNet, and ResNet-18 at the published size, with the data resident on a CUDA device."""
+    """The five networks at their published sizes on a CUDA device: training only."""
     import torch
 
     if not torch.cuda.is_available():
         raise RunError("none here")
-    resnet = replace(
-        cases.chapter_case(manifest, "resnet", published=True), computing={"amp": True}
-    )
-    return [
-        _on_gpu(cases.chapter_case(manifest, "lenet"), 60_000, 1_000_000, sizes.rounds, tell),
-        _on_gpu(resnet, 15_360, 8 * 4700, sizes.rounds, tell),  # published: 4,700 per second
-    ]
+    results = []
+    for topic, examples in sizes.examples["gpu"].items():
+        case = cases.chapter_case(manifest, topic, published=True)
+        results += _on_gpu(case, examples, GPU_GOALS.get(topic), sizes.rounds, tell)
+    return results
 
 
 def _on_gpu(case, examples, goal, rounds, tell):
+    """Examples a second, and peak memory: the course's data is on the device, d2l's comes to it."""
     import torch
 
-    train_iter, _ = case.loaders(case.whole_batches(examples), device="cuda")
-    torch.cuda.reset_peak_memory_stats()
+    root, d2l = rival.real_data(), rival.load_d2l()
 
-    def epoch(number):
-        return {"rate": case.train(case.build(number), train_iter, device="cuda").examples_per_sec}
+    def sides(examples):
+        ours, _ = case.loaders(examples, device=GPU)
+        theirs, _ = rival.loaders(d2l, root, case.batch_size, case.image_size, examples, 1)
 
-    found = interleave({"course": epoch}, rounds, _about(case, tell))
-    return measured(
-        f"{torch.cuda.get_device_name()}: {case.title}, {case.image_size or 28} px, "
-        f"batch {case.batch_size}, {examples:,} examples",
+        def course(amp):
+            computing = replace(case, computing={"amp": amp})
+            return lambda net: {"precision": computing.train(net, ours, device=GPU).precision}
+
+        def other(net):
+            rival.train(d2l, net, theirs, None, case.lr, GPU)
+            return {"precision": "float32"}
+
+        def watched(train):
+            clocked = _clocked(case, train)
+
+            def epoch(number):
+                torch.cuda.reset_peak_memory_stats()
+                before = torch.cuda.memory_allocated()
+                found = clocked(number)
+                peak = torch.cuda.max_memory_allocated() - before
+                return {"rate": examples / found["seconds"], "MB": peak / 1e6, **found}
+
+            return epoch
+
+        trains = {"course, float32": course(False), "course, auto": course("auto"), "d2l": other}
+        return {name: watched(train) for name, train in trains.items()}
+
+    examples, few = case.whole_batches(examples), case.whole_batches(0)
+    found = interleave(sides(examples), rounds, _about(case, tell), warm_up=sides(few))
+    what = f"{case}, {case.image_size or 28} px, batch {case.batch_size}, {examples:,} examples"
+    ratio, took = ("course, auto", "d2l"), sorted(set(found["precision"]["course, auto"]))
+    rates = measured(
+        f"{torch.cuda.get_device_name()}: {what}",
         "examples/s",
         found["rate"],
-        goal={"of": "course", "at_least": goal},
-        peak_memory_mb=torch.cuda.max_memory_allocated() / 1e6,
+        ratio=ratio,
+        goal=goal and {"of": ratio[0], "at_least": goal},
+        note=f"course, auto: {', '.join(took)}",
     )
+    return [rates, measured(f"{what}: peak memory beside the data", "MB", found["MB"], ratio=ratio)]

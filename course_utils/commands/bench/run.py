@@ -37,6 +37,7 @@ EXAMPLES = {  # training examples of each network: a few seconds' worth on two c
     "published": dict.fromkeys(TOPICS, 160),
     "limit": {"lenet": 15_360, "alexnet": 768, "vgg": 5120, "googlenet": 1280, "resnet": 1280},
     "scaling": {"lenet": 7680, "resnet": 384},  # 1× the data
+    "gpu": {"lenet": 60_000, **dict.fromkeys(TOPICS, 15_360)},
 }
 
 

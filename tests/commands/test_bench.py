@@ -360,11 +360,12 @@ def test_without_d2l_or_data(manifest, monkeypatch, small_files, tmp_path):
     not_run("packed", parts.lenet, parts.data)
 
 
-def test_gpu(manifest, small_files, small_nets, monkeypatch):
+def test_gpu(manifest, small_files, small_nets, monkeypatch, tmp_path):
     """As far as a CPU can tell: on the CPU, with what it says of a device put in its place."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(RunError, match="none here"):
         parts.gpu(TINY, manifest, quiet)
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
     looks = {"is_available": True, "get_device_name": "a GPU", "reset_peak_memory_stats": None}
     looks |= {"memory_allocated": 1_000_000, "max_memory_allocated": 3_000_000}
     for name, value in looks.items():

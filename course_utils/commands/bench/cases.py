@@ -28,6 +28,9 @@ class Case:
     options: dict = field(default_factory=dict)
     computing: dict = field(default_factory=dict)
 
+    def __str__(self):
+        return f"{self.title} ({self.preset})"
+
     def build(self, seed=0):
         """A net with weights drawn from `seed`."""
         import torch
@@ -44,47 +47,44 @@ class Case:
         """
         return max(least, examples // self.batch_size) * self.batch_size
 
-    def loaders(self, train_examples=None, test_examples=None, device=None):
-        """The course's loaders at these settings, on `device`; None: all examples, the CPU."""
+    def loaders(self, train_examples, test_examples=1, device=None):
+        """The course's loaders of so many examples at these settings, on `device` (the CPU)."""
         from course_utils.data import load_data_fashion_mnist
 
-        return load_data_fashion_mnist(
-            self.batch_size,
-            self.image_size,
-            train_examples=train_examples,
-            test_examples=test_examples,
-            device=device,
-            seed=0,
-        )
+        counts = {"train_examples": train_examples, "test_examples": test_examples}
+        size = (self.batch_size, self.image_size)
+        return load_data_fashion_mnist(*size, **counts, device=device, seed=0)
 
-    def train(self, train_iter, test_iter=None, seed=0, device="cpu"):
+    def train(self, net, train_iter, test_iter=None, device="cpu"):
         """One epoch with the course's trainer; returns its History."""
         from course_utils.training import train_ch6
 
-        net = self.build(seed)
         settings = {"verbose": False, **self.computing}
         return train_ch6(net, train_iter, test_iter, 1, self.lr, device, **settings)
 
 
-def lenet_case(manifest):
-    """LeNet at the published settings; computing as its chapter does in the quick profile."""
-    chapter = _chapter(manifest, "lenet")
-    full, values = chapter.full, parameters(chapter.file)
-    return Case("LeNet", "lenet", None, full["batch_size"], full["lr"], {}, _computing(values))
+def chapter_case(manifest, topic, published=False):
+    """A chapter's network as its `parameters` cell has it, with SGD at the published rate.
 
+    published: the full profile's form, image and batch size, as LeNet always has them; how it
+    computes is the quick profile's. Raises RunError if there is no such chapter.
+    """
+    from course_utils import nets
 
-def quick_case(manifest, topic):
-    """A chapter's network as its `parameters` cell has it, with SGD at the published rate."""
-    chapter = _chapter(manifest, topic)
-    return _case(chapter, parameters(chapter.file))
-
-
-def published_case(manifest, topic, batch_size):
-    """A chapter's network at the full profile's image size; computing as in the quick profile."""
-    chapter = _chapter(manifest, topic)
-    values = parameters(chapter.file)
-    published = chapter.full | _computing(values) | {"batch_size": batch_size}
-    return _case(chapter, values | published)
+    found = [chapter for chapter in manifest.chapters if chapter.topic == topic]
+    if not found:
+        raise RunError(f"{manifest.path.name} has no chapter on {topic}, which is to be measured")
+    title, full = found[0].title, found[0].full
+    values = {"preset": topic, "image_size": None} | parameters(found[0].file)
+    computing = {name: values[name] for name in _COMPUTING if name in values}
+    if published or topic == "lenet":
+        values |= full
+    row = nets.preset(values["preset"])
+    factory = getattr(import_module(f"course_utils.nets.{row.module}"), row.factory)
+    known = {"in_channels": 1, "num_classes": 10, "input_size": values["image_size"], **values}
+    options = {name: known[name] for name in inspect.signature(factory).parameters if name in known}
+    form = (values["preset"], values["image_size"], values["batch_size"])
+    return Case(title, *form, full["lr"], options, computing)
 
 
 def parameters(notebook):
@@ -98,32 +98,3 @@ def parameters(notebook):
         except (ValueError, SyntaxError):
             continue
     return found
-
-
-def _chapter(manifest, topic):
-    for chapter in manifest.chapters:
-        if chapter.topic == topic:
-            return chapter
-    raise RunError(f"{manifest.path.name} has no chapter on {topic}, which is to be measured")
-
-
-def _case(chapter, values):
-    from course_utils import nets
-
-    row = nets.preset(values["preset"])
-    factory = getattr(import_module(f"course_utils.nets.{row.module}"), row.factory)
-    taken = inspect.signature(factory).parameters
-    known = {"in_channels": 1, "num_classes": 10, "input_size": values["image_size"], **values}
-    return Case(
-        title=chapter.title,
-        preset=values["preset"],
-        image_size=values["image_size"],
-        batch_size=values["batch_size"],
-        lr=chapter.full["lr"],
-        options={name: known[name] for name in taken if name in known},
-        computing=_computing(values),
-    )
-
-
-def _computing(values):
-    return {name: values[name] for name in _COMPUTING if name in values}

@@ -1,4 +1,4 @@
-"""What has to be measured in a process of its own: imports, first data, numbers of threads.
+"""What has to be measured in a process of its own: imports, and the first batch of data.
 
 The measuring process is `python -m course_utils.commands.bench.fresh FUNCTION ARGUMENTS`, with the
 arguments and the answer as JSON. This module and the packages above it import next to nothing.
@@ -9,40 +9,35 @@ import json
 import subprocess
 import sys
 import time
+from functools import partial
+
+from course_utils.errors import RunError
 
 
-def in_fresh_process(function, *arguments, threads=None):
+def in_fresh_process(function, *arguments):
     """Call a function of this module in a new process; returns what it returned.
 
-    arguments: what JSON can hold. threads: for its arithmetic; None: the libraries' own choice.
-    Raises NotRun, with the last line of its error, if the process fails.
+    arguments: what JSON can hold.
+    Raises RunError, with the last line of its error, if the process fails.
     """
-    from course_utils.commands.bench.rounds import NotRun
     from course_utils.commands.run.pool import worker_environment
 
-    environment = worker_environment()
-    if threads is not None:
-        environment |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    done = subprocess.run(
-        [sys.executable, "-m", __name__, function.__name__, json.dumps(arguments)],
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
+    command = [sys.executable, "-m", __name__, function.__name__, json.dumps(arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, env=worker_environment())
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"]
-        raise NotRun(f"a process for {function.__name__} failed: {said[-1]}")
+        raise RunError(f"a process for {function.__name__} failed: {said[-1]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def import_seconds(*blocks):
-    """Seconds that each of some blocks of import statements takes, one after the other."""
-    seconds = []
-    for block in blocks:
-        start = time.perf_counter()
-        exec(block, {})
-        seconds.append(time.perf_counter() - start)
-    return seconds
+def import_seconds(statements):
+    """Seconds that importing torch takes, and after it some import statements."""
+    start = time.perf_counter()
+    import torch  # noqa: F401
+
+    between = time.perf_counter()
+    exec(statements, {})
+    return {"torch": between - start, "beyond": time.perf_counter() - between}
 
 
 def first_batch(side, root):
@@ -56,28 +51,18 @@ def first_batch(side, root):
     if side == "course":
         from course_utils.data import load_data_fashion_mnist
 
-        def load():
-            return load_data_fashion_mnist(256, root=root)
+        load = partial(load_data_fashion_mnist, 256, root=root)
     else:
         from course_utils.commands.bench import rival
 
-        d2l = rival.load_d2l()
-
-        def load():
-            return rival.loaders(d2l, root, 256)
-
-    imported = time.perf_counter()
-    before = memory()
-    start_loading = time.perf_counter()
-    loaders = load()
-    batches = iter(loaders[0])
+        load = partial(rival.loaders, rival.load_d2l(), root, 256)
+    imports, before = time.perf_counter() - start, memory()
+    start = time.perf_counter()
+    train_iter, _ = load()
+    batches = iter(train_iter)  # which holds d2l's workers
     next(batches)
-    seconds = time.perf_counter() - start_loading
-    return {
-        "imports": imported - start,
-        "seconds": seconds,
-        "megabytes": (memory() - before) / 1e6,
-    }
+    seconds = time.perf_counter() - start
+    return {"imports": imports, "seconds": seconds, "megabytes": (memory() - before) / 1e6}
 
 
 def memory():
@@ -91,22 +76,6 @@ def memory():
             info = process.memory_full_info()
             total += getattr(info, "pss", info.rss)
     return total
-
-
-def epoch_seconds(jobs):
-    """Seconds of an epoch without evaluation, for each network and number of training examples.
-
-    jobs: (fields of a `Case`, numbers of examples) of each network. Returns a list for each.
-    """
-    from course_utils.commands.bench.cases import Case
-
-    found = []
-    for fields, counts in jobs:
-        case = Case(**fields)
-        case.train(case.loaders(case.whole_batches(0), 1)[0])  # warms up
-        loaders = [case.loaders(count, 1)[0] for count in counts]
-        found.append([case.train(train_iter).seconds[0] for train_iter in loaders])
-    return found
 
 
 if __name__ == "__main__":

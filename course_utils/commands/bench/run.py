@@ -6,15 +6,10 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from course_utils.commands.bench.chapters import chapters
-from course_utils.commands.bench.gpu import gpu
-from course_utils.commands.bench.limit import limit
-from course_utils.commands.bench.operators import operators
-from course_utils.commands.bench.parts import lenet, nets
-from course_utils.commands.bench.rounds import NotRun, not_run
-from course_utils.commands.bench.scaling import plot, scaling
-from course_utils.commands.bench.startup import data, imports
-from course_utils.commands.bench.table import print_part
+from course_utils.commands.bench import parts
+from course_utils.commands.bench.cases import TOPICS
+from course_utils.commands.bench.rival import real_data
+from course_utils.commands.bench.rounds import lines, not_run
 from course_utils.commands.manifest import nearest
 from course_utils.commands.run import machine
 from course_utils.commands.run.folder import prepare_folder
@@ -26,57 +21,47 @@ from course_utils.settings import fast_dev_run
 
 NAME, PLOT = "bench.json", "bench.png"
 PARTS = {
-    "lenet": ("LeNet's epoch against d2l", lenet),
-    "nets": ("The larger networks against d2l", nets),
-    "limit": ("Steps against the machine's rate of matrix products", limit),
-    "operators": ("Our operators against torch's", operators),
-    "data": ("From raw files to the first batch", data),
-    "imports": ("Imports", imports),
-    "chapters": ("Whole chapters, quick profile", chapters),
-    "scaling": ("Cost against data and threads", scaling),
-    "gpu": ("GPU", gpu),
+    "lenet": ("LeNet's epoch against d2l", parts.lenet),
+    "nets": ("The larger networks against d2l", parts.nets),
+    "limit": ("Steps against the machine's rate of matrix products", parts.limit),
+    "operators": ("Our operators against torch's", parts.operators),
+    "data": ("From raw files to the first batch", parts.data),
+    "imports": ("Imports", parts.imports),
+    "chapters": ("Whole chapters, quick profile", parts.chapters),
+    "scaling": ("Cost against data and threads", parts.scaling),
+    "gpu": ("GPU", parts.gpu),
+}
+EXAMPLES = {  # training examples of each network: a few seconds' worth on two cores
+    "lenet": {"lenet": 60_000},
+    "quick": {"alexnet": 2560, "vgg": 12_800, "googlenet": 3840, "resnet": 3840},
+    "published": dict.fromkeys(TOPICS, 160),
+    "limit": {"lenet": 15_360, "alexnet": 768, "vgg": 5120, "googlenet": 1280, "resnet": 1280},
+    "scaling": {"lenet": 7680, "resnet": 384},  # 1× the data
+    "gpu": {"lenet": 60_000, **dict.fromkeys(TOPICS, 15_360)},
 }
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured; the numbers of examples take a few seconds on two cores.
+    """How much is measured.
 
-    rounds: how often each side is measured. lenet_train, lenet_test: examples, None: all. nets:
-    training examples of each network, quick profile. published: the same at published image sizes.
-    limit: examples of each network's steps. product_seconds, product_size: of each look at the
-    rate of products of two square matrices.
-    operator_calls: for each look at an operator. scaling: examples that are 1× the data.
+    rounds: how often each side is. seconds: of each look at an operator or at the rate of products
+    of two square matrices, of so many rows. examples: part, of nets its two sizes -> topic ->
+    training examples.
     """
 
     rounds: int = 5
-    lenet_train: int | None = None
-    lenet_test: int | None = None
-    nets: dict = field(
-        default_factory=lambda: {"alexnet": 2560, "vgg": 12800, "googlenet": 3840, "resnet": 3840}
-    )
-    published: int = 160
-    limit: dict = field(
-        default_factory=lambda: {
-            "lenet": 15360,
-            "alexnet": 768,
-            "vgg": 5120,
-            "googlenet": 1280,
-            "resnet": 1280,
-        }
-    )
-    product_seconds: float = 0.3
-    product_size: int = 2048
-    operator_calls: int = 20
-    scaling: dict = field(default_factory=lambda: {"lenet": 7680, "resnet": 384})
+    seconds: float = 0.3
+    matrix: int = 2048
+    examples: dict = field(default_factory=lambda: EXAMPLES)
 
 
 def bench_sizes(rounds=5, examples=None):
     """`Sizes` with so many rounds, and so many training examples for each net of the part nets."""
-    sizes = Sizes(rounds=rounds)
+    sizes = Sizes(rounds)
     if examples is None:
         return sizes
-    return replace(sizes, nets=dict.fromkeys(sizes.nets, examples))
+    return replace(sizes, examples=EXAMPLES | {"quick": dict.fromkeys(TOPICS, examples)})
 
 
 def chosen_parts(only=None):
@@ -100,33 +85,19 @@ def run_bench(manifest, only=None, out=None, sizes=None):
     A part's results replace those of an earlier run in the same folder, the others' stay.
     Raises RunError if nothing can be measured or written.
     """
-    names, sizes = chosen_parts(only), sizes or Sizes()
+    names = chosen_parts(only)
     if fast_dev_run():
         raise RunError("COURSE_FAST_DEV_RUN is set, so nothing would really run: unset it")
     out = prepare_folder(Path(out) if out else manifest.build_dir / "bench")
     found, console = read_bench(out), make_console()
     for name in names:
-        title, measure = PARTS[name]
-        start = time.perf_counter()
-        with console.status(f"{name}: starting") as status:
-
-            def tell(text, name=name, status=status):
-                status.update(f"{name}: {text}")
-
-            where = _where()
-            try:
-                results = measure(sizes, manifest, tell)
-            except NotRun as reason:
-                results = [not_run(title, reason)]
-        seconds = round(time.perf_counter() - start, 1)
-        part = {"title": title, **where, "rounds": sizes.rounds, "seconds": seconds}
-        found[name] = part | {"results": results}
+        part = found[name] = _measure(name, sizes or Sizes(), manifest, console)
         write_whole(out / NAME, json.dumps(found, indent=2) + "\n")
-        if any("examples" in result for result in results):
+        if any("examples" in result for result in part["results"]):
             with writing_whole(out / PLOT) as path:
-                plot(results, path)
-        print_part(found[name], console)
-        console.print(f"[dim]{name} took {minutes(seconds)}[/]", highlight=False)
+                parts.plot(part["results"], path)
+        _print(part, console)
+        console.print(f"[dim]{name} took {minutes(part['seconds'])}[/]", highlight=False)
     console.print(f"bench: {out / NAME}", highlight=False, soft_wrap=True)
     return 0
 
@@ -148,21 +119,40 @@ def read_bench(out):
     raise RunError(f"{path} is damaged: delete it, or give another folder with --out")
 
 
-def _where():
-    """What a part ran on, when, and on which data."""
+def _measure(name, sizes, manifest, console):
+    """A part as bench.json holds it: on what it ran, when, on which data, and its results."""
     import torch
 
-    from course_utils.commands.bench.rival import real_data
-
+    (title, measure), began = PARTS[name], time.perf_counter()
     try:
         real_data()
         source = "Fashion-MNIST"
-    except NotRun as reason:
+    except RunError as reason:
         source = f"stand-in: {reason}"
-    return {
+    part = {
+        "title": title,
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "data": source,
         "threads": torch.get_num_threads(),
         "versions": machine.versions(),
         **machine.describe_machine(),
+        "rounds": sizes.rounds,
     }
+    with console.status(f"{name}: starting") as status:
+        try:
+            results = measure(sizes, manifest, lambda text: status.update(f"{name}: {text}"))
+        except RunError as reason:
+            results = [not_run(title, reason)]
+    return part | {"seconds": round(time.perf_counter() - began, 1), "results": results}
+
+
+def _print(part, console):
+    where = (
+        f"{part['started']}, {part['cpu_count']} cores, {part['threads']} threads, "
+        f"{part['rounds']} rounds, {part['data']}"
+    )
+    console.print(f"\n[bold]{part['title']}[/]  [dim]({where})[/]", highlight=False)
+    for result in part["results"]:
+        for line in lines(result):
+            style = "red" if line.endswith("missed") else None
+            console.print(line, markup=False, highlight=False, style=style, soft_wrap=True)

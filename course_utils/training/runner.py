@@ -6,9 +6,10 @@ import torch
 from torch import nn
 
 from course_utils.errors import TrainingError
+from course_utils.nets.fit import misfit
 from course_utils.plotting import Animator
 from course_utils.settings import fast_dev_run, progress_mode
-from course_utils.training.checkpoint import Checkpoint, mismatch, read_tensors, write_tensors
+from course_utils.training.checkpoint import Checkpoint, read_tensors, write_tensors
 from course_utils.training.history import Tally
 from course_utils.training.loop import TrainingStep, count_correct, in_mode, steps_of, try_gpu
 
@@ -170,7 +171,7 @@ class Runner:
             weights = read_tensors(path, self.device)
         except FileNotFoundError:
             raise TrainingError(f"there are no weights at {path}: train with save_path") from None
-        if problem := mismatch(self.net.state_dict(), weights):
+        if problem := misfit(self.net.state_dict(), weights):
             raise TrainingError(f"{path} does not fit {type(self.net).__name__}: {problem}")
         self.net.load_state_dict(weights)
 

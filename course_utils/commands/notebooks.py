@@ -8,6 +8,8 @@ from pathlib import Path
 from course_utils.commands.manifest import nearest
 from course_utils.errors import RunError
 
+INJECTED_TAG = "injected-parameters"  # papermill's name for the cell that it adds
+
 
 def read_notebook(path):
     """The notebook as nested dicts and lists; every cell has a text as its "source".

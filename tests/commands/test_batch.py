@@ -22,7 +22,7 @@ from publishing import (
 
 from course_utils.commands.run import pool
 from course_utils.commands.run.report import read_report
-from course_utils.commands.run.worker import Job
+from course_utils.commands.run.execute import Job
 from course_utils.errors import RunError
 
 RECORD = "from course_utils.results import record\nrecord(test_acc={}, source='{}', device='cpu')"

@@ -117,10 +117,6 @@ def traces(folder):
     return [str(path.relative_to(folder)) for path in found if path.exists()]
 
 
-def workers(tree):
-    return _running(tree, "course_utils.commands.run.worker")
-
-
 def kernels(tree):
     return _running(tree, "ipykernel_launcher")
 

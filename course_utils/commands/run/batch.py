@@ -4,18 +4,19 @@ Everything that can be wrong is found before the first kernel starts.
 """
 
 import ast
-from contextlib import closing, contextmanager
+import signal
+from contextlib import contextmanager
 from pathlib import Path
 
 from course_utils.commands.manifest import PROFILES, nearest
 from course_utils.commands.notebooks import parameter_names, select_chapters
 from course_utils.commands.run import machine, pool
-from course_utils.commands.run.folder import claim, prepare_folder, stopped
+from course_utils.commands.run.execute import Job
+from course_utils.commands.run.folder import claim, prepare_folder
 from course_utils.commands.run.progress import make_console, show_progress
 from course_utils.commands.run.report import REPORT_NAME, Report, print_report, read_report
 from course_utils.commands.run.report_page import write_pages
 from course_utils.commands.run.resume import Fingerprints, reasons_to_run
-from course_utils.commands.run.worker import NOT_SAVED, Job
 from course_utils.errors import RunError
 
 _QUICK_TIMEOUT = 1200  # seconds a cell may take in the quick profile; full has no limit
@@ -116,26 +117,23 @@ def _plan(manifest, chapters, profile, settings, out, resume, console):
 def _run(report, work, jobs, keep_going, measure, scratch, console):
     """Execute jobs and enter what they gave; returns whether the run was stopped.
 
-    Raises RunError if an executed notebook could not be written, OSError if the report could not.
+    Raises OSError if an executed notebook or the report could not be written.
     """
+
+    def enter(name, result):
+        if result["output_sha256"] is None:
+            # it left no notebook: the one of an earlier run must not stand for it
+            Path(work[name].output).unlink(missing_ok=True)
+        report.add(name, result)
+
     interrupted = True
     with _sigterm_as_ctrl_c():
         try:
             if measure and work:
                 report.data.update(machine.measure())
             at_once = jobs or pool.default_jobs()
-            with (
-                show_progress(console, list(work), report.begin) as show,
-                closing(pool.run_jobs(work, at_once, show, not keep_going, scratch)) as results,
-            ):
-                for name, result in results:
-                    error = result["error"]
-                    if error and error["name"] == NOT_SAVED:
-                        raise stopped(report.out, error["message"])
-                    if error and error["cell"] is None:
-                        # it left no notebook: the one of an earlier run must not stand for it
-                        Path(work[name].output).unlink(missing_ok=True)
-                    report.add(name, result)
+            with show_progress(console, list(work), report.begin) as show:
+                pool.run_jobs(work, at_once, show, enter, scratch, stop_on_failure=not keep_going)
             interrupted = False
         except KeyboardInterrupt:
             pass
@@ -204,10 +202,10 @@ def _earlier(out, console):
 @contextmanager
 def _sigterm_as_ctrl_c():
     """A CI job that is cancelled gets SIGTERM: leave the same partial report as after Ctrl-C."""
-    import signal
 
     def stop(signum, frame):
-        raise KeyboardInterrupt
+        ctrl_c = signal.getsignal(signal.SIGINT)  # while chapters run, asyncio's
+        (ctrl_c if callable(ctrl_c) else signal.default_int_handler)(signum, frame)
 
     before = signal.signal(signal.SIGTERM, stop)
     try:

@@ -16,7 +16,7 @@ from course_utils.commands.run.folder import claim, prepare_folder
 from course_utils.commands.run.progress import make_console, show_progress
 from course_utils.commands.run.report import REPORT_NAME, Report, print_report, read_report
 from course_utils.commands.run.report_page import write_pages
-from course_utils.commands.run.resume import Fingerprints, reasons_to_run
+from course_utils.commands.run.resume import plan as resume_plan
 from course_utils.errors import RunError
 
 _QUICK_TIMEOUT = 1200  # seconds a cell may take in the quick profile; full has no limit
@@ -76,7 +76,7 @@ def run_batch(
         pages = write_pages(report, manifest.book.title)
     print_report(report, console)
     for path in (out, *pages):
-        console.print(_short(path), style="dim", soft_wrap=True, highlight=False)
+        console.print(_from_here(path), style="dim", soft_wrap=True, highlight=False)
     if interrupted:
         console.print("stopped; what had finished is in the report", style="yellow")
         return 130
@@ -88,30 +88,24 @@ def _plan(manifest, chapters, profile, settings, out, resume, console):
     facts = {"versions": machine.versions(), **machine.describe_machine()}
     facts |= {"matmul_gflops": None, "accelerator": None}
     entries = _earlier(out, console) if resume else {}
-    names = [chapter.name for chapter in chapters]
     # chapters that were not asked for stay in a resumed report, with the parameters they had
-    others = [c for c in manifest.chapters if c.name in entries and c.name not in names]
-    asked = [c for c in manifest.chapters if c in chapters or c in others]
-    prints = Fingerprints(asked, profile, facts["versions"])
-    parameters = {c.name: entries[c.name].get("parameters", {}) for c in others} | settings
-    reasons = dict.fromkeys(names, "")
-    if resume:
-        reasons = reasons_to_run([c.name for c in asked], entries, parameters, prints, out)
-    shown = [c for c in asked if c in chapters or reasons[c.name] is None]
+    parameters = {name: entry.get("parameters", {}) for name, entry in entries.items()} | settings
+    known = [chapter for chapter in manifest.chapters if chapter.name in parameters]
+    plan = resume_plan(known, parameters, profile, facts["versions"], entries, out)
+    shown = [c for c in known if c.name in settings or plan[c.name][1] is None]
 
     report = Report(shown, profile, out, facts)
     for chapter in shown:
-        entry = report[chapter.name]
-        entry["parameters"] = parameters[chapter.name]
-        entry["fingerprint"] = prints.of(chapter.name, parameters[chapter.name])
-        if reasons[chapter.name] is None:
+        fingerprint, reason = plan[chapter.name]
+        report[chapter.name].update(parameters=parameters[chapter.name], fingerprint=fingerprint)
+        if reason is None:
             report.keep(chapter.name, entries[chapter.name])
     if resume:
         report.save()
-        for name in names:
-            said = f"run: {reasons[name]}" if reasons[name] else "kept"
+        for name in settings:
+            said = f"run: {plan[name][1]}" if plan[name][1] else "kept"
             console.print(f"{name}: {said}", markup=False, highlight=False, soft_wrap=True)
-    return report, [chapter for chapter in chapters if reasons[chapter.name] is not None]
+    return report, [chapter for chapter in chapters if plan[chapter.name][1] is not None]
 
 
 def _run(report, work, jobs, keep_going, measure, scratch, console):
@@ -154,25 +148,26 @@ def settings_of(manifest, chapters, profile, params):
         settings[chapter.name] = dict(chapter.full) if profile == "full" else {}
         for name in settings[chapter.name]:
             where = f"{manifest.path.name}: {chapter.name} sets full.{name}"
-            _check_parameter(name, known[chapter.name], [chapter], where)
+            _require_parameter(where, name, {chapter.name: known[chapter.name]})
     for name, value in map(parse_param, params):
-        takers = [chapter.name for chapter in chapters if name in (known[chapter.name] or ())]
-        if not takers:
-            every = sorted(set().union(*(names or () for names in known.values())))
-            lacking = all(names is None for names in known.values())
-            _check_parameter(name, None if lacking else every, chapters, f"--param {name}")
-        for taker in takers:
-            settings[taker][name] = value
+        _require_parameter(f"--param {name}", name, known)
+        for chapter, names in known.items():
+            if name in (names or ()):
+                settings[chapter][name] = value
     return settings
 
 
-def _check_parameter(name, known, chapters, where):
-    if known is None:
-        names = ", ".join(chapter.name for chapter in chapters)
-        verb = "have" if len(chapters) > 1 else "has"
-        raise RunError(f"{where}: {names} {verb} no cell tagged `parameters`, so it can take none")
-    if name not in known:
-        raise RunError(f"{where}: unknown parameter; {nearest(name, known)}")
+def _require_parameter(where, name, known):
+    """Raises RunError if no chapter has this parameter. known: chapter -> its parameters or None"""
+    if all(names is None for names in known.values()):
+        verb = "have" if len(known) > 1 else "has"
+        chapters = ", ".join(known)
+        raise RunError(
+            f"{where}: {chapters} {verb} no cell tagged `parameters`, so it can take none"
+        )
+    every = [one for names in known.values() for one in names or ()]
+    if name not in every:
+        raise RunError(f"{where}: unknown parameter; {nearest(name, every)}")
 
 
 def parse_param(text):
@@ -214,7 +209,7 @@ def _sigterm_as_ctrl_c():
         signal.signal(signal.SIGTERM, before)
 
 
-def _short(path):
+def _from_here(path):
     """A path as short as it can be written from here."""
     try:
         return str(path.relative_to(Path.cwd()))

@@ -71,7 +71,7 @@ def course(*args, cwd, **env):
         env=environment(**env),
         capture_output=True,
         encoding="utf-8",
-        timeout=240,
+        timeout=600,  # a busy machine takes its time
     )
 
 

@@ -11,6 +11,7 @@ import uuid
 import psutil
 import pytest
 
+PATIENCE = 600  # seconds that a busy machine may take for what an idle one does in two
 SOAK = os.environ.get("COURSE_SOAK", "") not in ("", "0")
 _MARK = "FAULTS_MARK"  # an environment variable: all that a process starts inherits it
 
@@ -20,7 +21,7 @@ def how_many(short, soak):
     return soak if SOAK else short
 
 
-def wait_until(condition, seconds=60, what="it"):
+def wait_until(condition, seconds=PATIENCE, what="it"):
     """Wait until `condition()` is true and return its value; fails after so many seconds."""
     end = time.monotonic() + seconds
     while not (value := condition()):
@@ -81,7 +82,7 @@ class Tree:
             psutil.wait_procs(processes, timeout=10)
         self.process.wait()
 
-    def end(self, seconds=120):
+    def end(self, seconds=PATIENCE):
         """Wait for the process itself; returns (exit status, what was printed)."""
         status = self.process.wait(seconds)
         return status, self.text()

@@ -6,6 +6,7 @@ import functools
 import json
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 import nbformat
@@ -13,7 +14,7 @@ import psutil
 from publishing import REPOSITORY, command, environment, make_course, notebook
 
 from course_utils.commands.refresh import merge_streams
-from faults.harness import Tree
+from faults.harness import Tree, wait_until
 
 NAMES = ("01_a", "02_b", "03_c")
 RUN = ("run", "--no-rate")
@@ -118,12 +119,16 @@ def traces(folder):
 
 
 def kernels(tree):
-    return _running(tree, "ipykernel_launcher")
-
-
-def _running(tree, module):
+    """Processes of a `Tree` that are kernels of chapters."""
     found = []
     for process in tree.alive():
         with contextlib.suppress(psutil.Error):  # it ended meanwhile
-            found += [process] if module in process.cmdline() else []
+            found += [process] if "ipykernel_launcher" in process.cmdline() else []
     return found
+
+
+def some_moment(folder, tree, chance):
+    """Wait for a random moment of a run: some chapters have begun, or it is over."""
+    count = chance.randint(0, len(NAMES))
+    wait_until(lambda: len(ran(folder)) >= count or tree.process.poll() is not None)
+    time.sleep(chance.uniform(0, 1))

@@ -4,8 +4,6 @@ Everything that can be wrong is found before the first kernel starts.
 """
 
 import ast
-import signal
-from contextlib import contextmanager
 from pathlib import Path
 
 from course_utils.commands.manifest import PROFILES, nearest
@@ -121,18 +119,17 @@ def _run(report, work, jobs, keep_going, measure, scratch, console):
         report.add(name, result)
 
     interrupted = True
-    with _sigterm_as_ctrl_c():
-        try:
-            if measure and work:
-                report.data.update(machine.measure())
-            at_once = jobs or pool.default_jobs()
-            with show_progress(console, list(work), report.begin) as show:
-                pool.run_jobs(work, at_once, show, enter, scratch, stop_on_failure=not keep_going)
-            interrupted = False
-        except KeyboardInterrupt:
-            pass
-        finally:
-            report.finish(interrupted)
+    try:
+        if measure and work:
+            report.data.update(machine.measure())
+        at_once = jobs or pool.default_jobs()
+        with show_progress(console, list(work), report.begin) as show:
+            pool.run_jobs(work, at_once, show, enter, scratch, stop_on_failure=not keep_going)
+        interrupted = False
+    except KeyboardInterrupt:
+        pass
+    finally:
+        report.finish(interrupted)
     return interrupted
 
 
@@ -192,21 +189,6 @@ def _earlier(out, console):
         console.print(f"{error}: every chapter runs again", style="yellow", soft_wrap=True)
         return {}
     return {entry["name"]: entry for entry in data["chapters"]} if data else {}
-
-
-@contextmanager
-def _sigterm_as_ctrl_c():
-    """A CI job that is cancelled gets SIGTERM: leave the same partial report as after Ctrl-C."""
-
-    def stop(signum, frame):
-        ctrl_c = signal.getsignal(signal.SIGINT)  # while chapters run, asyncio's
-        (ctrl_c if callable(ctrl_c) else signal.default_int_handler)(signum, frame)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _from_here(path):

@@ -91,7 +91,8 @@ async def _run_cells(nb, job, environment, connection_file, tell):
             except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
                 if asyncio.current_task().cancelling():  # nbclient takes this for a dead kernel
                     raise asyncio.CancelledError from None
-                _show_error(cell, error, job.timeout)
+                if not isinstance(error, CellExecutionError):
+                    _show_error(cell, type(error).__name__, job.timeout)
                 marks.cell_exception(cell, index)
                 break
             finally:
@@ -133,19 +134,14 @@ async def _kernel(nb, job, environment, connection_file):
         await manager.shutdown_kernel(now=at_once)
 
 
-def _show_error(cell, error, timeout):
+def _show_error(cell, name, timeout):
     """Put an error among the outputs of its cell; only those of Python come by themselves."""
-    from nbclient.exceptions import CellExecutionError, DeadKernelError
     from nbformat.v4 import new_output
 
-    if any(output.output_type == "error" for output in cell.outputs):
-        return
-    name, message = type(error).__name__, str(error)
-    if isinstance(error, CellExecutionError):
-        name, message = error.ename, error.evalue
-    elif isinstance(error, DeadKernelError):
-        message = "the kernel died while the cell ran, often because memory ran out"
-    elif timeout is not None:
+    message = "the kernel died while the cell ran, often because memory ran out"
+    if name == "CellTimeoutError" and timeout is None:
+        message = "the kernel sent no output any more"
+    elif name == "CellTimeoutError":
         message = f"the cell ran longer than {timeout:g} s; allow more with --timeout"
     cell.outputs.append(new_output("error", ename=name, evalue=message, traceback=[]))
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import signal
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 import course_utils
@@ -35,15 +37,21 @@ def run_jobs(jobs, at_once, show, enter, scratch, stop_on_failure=False):
     "output_sha256" (of the executed notebook, None if none was written).
     scratch: folder for temporary files of kernels, which killed ones leave behind.
     stop_on_failure: whether a failure keeps the jobs that wait from starting.
-    On an exception – Ctrl-C, one in `enter`, a notebook that cannot be written – kernels are
-    killed and it is raised.
+    On an exception – one in `enter`, a notebook that cannot be written – kernels are killed and it
+    is raised; on Ctrl-C and SIGTERM, with which a CI job is cancelled, KeyboardInterrupt.
     """
     # its loop works with zmq on Windows, too
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-        runner.run(_run_all(jobs, at_once, show, enter, scratch, stop_on_failure))
+        try:
+            runner.run(_run_all(jobs, at_once, show, enter, scratch, stop_on_failure))
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
 
 
 async def _run_all(jobs, at_once, show, enter, scratch, stop_on_failure):
+    with suppress(NotImplementedError):  # Windows has no such signal
+        loop, stop = asyncio.get_running_loop(), asyncio.current_task().cancel
+        loop.add_signal_handler(signal.SIGTERM, stop)
     waiting, running = deque(jobs), {}
     try:
         while running or waiting:

@@ -3,7 +3,6 @@
 import datetime
 import json
 import math
-import sys
 from pathlib import Path
 
 from course_utils.commands.plain import plain
@@ -12,8 +11,8 @@ from course_utils.files import write_whole
 from course_utils.settings import fast_dev_run
 
 REPORT_NAME = "report.json"
+_SCHEMA = Path(__file__).with_name("report.schema.json")  # of what is read from an earlier one
 REAL_DATA = "Fashion-MNIST"  # only results on it can be held against published ones
-STATUSES = ("passed", "failed", "interrupted", "not run", "running")
 _STYLES = dict.fromkeys(("passed", "reached", "above"), "green") | {
     "failed": "bold red",
     "below": "bold red",
@@ -22,40 +21,6 @@ _STYLES = dict.fromkeys(("passed", "reached", "above"), "green") | {
 }
 # what makes a result: a chapter that is kept keeps these
 RESULT = ("seconds", "cells", "records", "parameters", "fingerprint", "output_sha256")
-_TEXT = {"type": ["string", "null"]}
-_NUMBER = {"minimum": -sys.float_info.max, "maximum": sys.float_info.max}  # JSON's go beyond
-_SCHEMA = {  # of what is read from an earlier report
-    "type": "object",
-    "required": ["profile", "fast_dev_run", "versions", "chapters"],
-    "properties": {
-        "profile": {"type": "string"},
-        "fast_dev_run": {"type": "boolean"},
-        "finished": _TEXT,
-        "versions": {"type": "object", "additionalProperties": _TEXT},
-        "chapters": {"type": "array", "items": {"$ref": "#/$defs/entry"}},
-    },
-    "$defs": {
-        "entry": {
-            "type": "object",
-            "required": ["name", "status"],
-            "properties": {
-                "name": {"type": "string"},
-                "status": {"enum": STATUSES},
-                "seconds": {**_NUMBER, "type": ["number", "null"], "minimum": 0},
-                "cells": {"type": "array"},
-                "records": {
-                    "type": "object",
-                    "additionalProperties": {"type": [*_TEXT["type"], "boolean", "number"]}
-                    | _NUMBER,
-                },
-                "verdict": {"type": "string"},
-                "parameters": {"type": "object"},
-                "fingerprint": {"type": ["object", "null"]},
-                "output_sha256": _TEXT,
-            },
-        }
-    },
-}
 
 
 class Report:
@@ -163,14 +128,14 @@ def read_report(out):
     """
     from jsonschema import Draft202012Validator
 
-    path = Path(out) / REPORT_NAME
+    path, schema = Path(out) / REPORT_NAME, json.loads(_SCHEMA.read_text("utf-8"))
     try:
         data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError):
         raise RunError(f"{path} is damaged") from None
-    if not Draft202012Validator(_SCHEMA).is_valid(data):
+    if not Draft202012Validator(schema).is_valid(data):
         raise RunError(f"{path} is damaged")
     return data
 

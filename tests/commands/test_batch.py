@@ -69,30 +69,20 @@ def test_one_failure_does_not_stop_the_rest(broken):
     assert report[None]["versions"]["papermill"]
 
 
-def test_a_failure_names_cell_code_and_error(broken):
+@pytest.mark.parametrize(
+    "name, code, error, said",
+    [
+        ("02_fails", "y = x / 0  # <i>", "ZeroDivisionError", "division by zero"),
+        ("03_dies", "os.kill(os.getpid(), signal.SIGKILL)", "DeadKernelError", "the kernel died"),
+        ("04_slow", "time.sleep(1200)", "CellTimeoutError", "the cell ran longer than 10 s; allow"),
+    ],
+)
+def test_a_failure_names_cell_code_and_error(broken, name, code, error, said):
     folder, result = broken
-    error = report_of(folder)["02_fails"]["error"]
-    assert error["cell"] == 2
-    assert error["code"] == "y = x / 0  # <i>"
-    assert error["name"] == "ZeroDivisionError"
-    assert "02_fails: code cell 2, `y = x / 0  # <i>`: ZeroDivisionError: division by zero" in (
-        result.stdout
-    )
-    assert report_of(folder)["02_fails"]["cells"] == [1, 3]
-
-
-def test_a_kernel_that_dies_is_named(broken):
-    folder, result = broken
-    error = report_of(folder)["03_dies"]["error"]
-    assert error["cell"] == 2 and error["name"] == "DeadKernelError"
-    assert "03_dies: code cell 2" in result.stdout and "the kernel died" in result.stdout
-
-
-def test_a_cell_past_the_timeout_is_named(broken):
-    folder, result = broken
-    entry = report_of(folder)["04_slow"]
-    assert entry["error"]["cell"] == 2
-    assert "the cell ran longer than 10 s; allow more with --timeout" in result.stdout
+    entry = report_of(folder)[name]
+    assert [entry["error"][key] for key in ("cell", "code", "name")] == [2, code, error]
+    assert f"{name}: code cell 2, `{code}`: {error}: {said}" in result.stdout
+    assert entry["cells"][0] == 1
 
 
 def test_executed_notebooks_show_every_failure(broken):
@@ -160,20 +150,6 @@ def test_resume_runs_only_what_failed_or_changed(broken):
     assert after["01_plain"]["seconds"] == before["01_plain"]["seconds"]
     assert after["01_plain"]["records"] == before["01_plain"]["records"]
     assert "01_plain: started" not in result.stdout and "02_fails: started" in result.stdout
-
-    # saved outputs are no reason to run again; other parameters and other code are
-    path = folder / "chapters" / "01_plain.ipynb"
-    made = nbformat.read(path, 4)
-    made.cells[1].outputs = [nbformat.v4.new_output("stream", text="saved")]
-    nbformat.write(made, path)
-    nbformat.write(notebook("x = 2"), folder / "chapters" / "02_fails.ipynb")
-    result = course(*RUN, "--resume", "--param", "size=3", cwd=folder)
-    again = [name for name, entry in report_of(folder).items() if name and not entry["resumed"]]
-    assert again == ["02_fails", "05_takes"]
-
-    # in a fast run nothing is trained: it is not the same run
-    course(*RUN, "02", "--resume", cwd=folder, COURSE_FAST_DEV_RUN="1")
-    assert not report_of(folder)["02_fails"]["resumed"]
 
 
 # --- the order of things --------------------------------------------------------------------

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import nbformat
 import psutil
-from publishing import REPOSITORY, command, environment, make_course, notebook
+from publishing import CHAPTER, REPOSITORY, command, environment, make_course, notebook
 
 from course_utils.commands.refresh import merge_streams
 from faults.harness import Tree, wait_until
@@ -37,6 +37,14 @@ def small_course(folder, names=NAMES, **options):
     for part in ("home", "tmp"):
         (folder / part).mkdir(parents=True)
     return make_course(folder, {name: chapter(name, **options) for name in names})
+
+
+def put_chapter(folder, name, made):
+    """Put a chapter into a small course, in place of one of that name or as a new one."""
+    nbformat.write(made, folder / "chapters" / f"{name}.ipynb")
+    manifest = folder / "book.toml"
+    if f'"{name}.ipynb"' not in manifest.read_text():
+        manifest.write_text(manifest.read_text() + CHAPTER.format(name))
 
 
 @functools.cache

@@ -20,6 +20,7 @@ from faults.runs import (
     out_of,
     outcome,
     passed,
+    put_chapter,
     ran,
     report_of,
     run,
@@ -113,8 +114,8 @@ CHILD = "import subprocess\nchild = subprocess.Popen(['sleep', '3000'])\nopen('b
 def test_a_stopped_run_leaves_no_process(tmp_path, how):
     """Not even one that a chapter started itself; what is done is written and can be kept."""
     folder = small_course(tmp_path / "course", ("01_a",))
-    _write(folder, "02_b", notebook(CHILD, "child.wait()"))
-    _write(folder, "03_c", notebook("1"))
+    put_chapter(folder, "02_b", notebook(CHILD, "child.wait()"))
+    put_chapter(folder, "03_c", notebook("1"))
     out = out_of(folder)
     with start(folder, "--jobs", 1) as tree:
         wait_until(lambda: (folder / "chapters" / "begun").exists())
@@ -155,21 +156,11 @@ def test_real_chapters_resume(tmp_path):
 # --- what is kept, and why not ------------------------------------------------------------------
 
 
-def _write(folder, name, made, more=""):
-    """Put a chapter into a small course, in place of one of that name or as a new one."""
-    nbformat.write(made, folder / "chapters" / f"{name}.ipynb")
-    manifest = folder / "book.toml"
-    if f'"{name}.ipynb"' not in manifest.read_text():
-        entry = f'[[chapter]]\nfile = "{name}.ipynb"\ntitle = "T"\nminutes = 1\nsummary = "S"\n'
-        manifest.write_text(manifest.read_text() + entry + more)
-
-
 @pytest.fixture(scope="module")
 def complete(tmp_path_factory):
     """A small course with a finished run, to be copied."""
     folder = small_course(tmp_path_factory.mktemp("complete") / "course")
-    with_parameters = notebook("print(size)", parameters="size = 1")
-    _write(folder, "04_size", with_parameters)
+    put_chapter(folder, "04_size", notebook("print(size)", parameters="size = 1"))
     status, said = run(folder, "--jobs", 2)
     assert status == 0, said
     return folder
@@ -197,7 +188,7 @@ def test_each_chapter_says_why_it_runs(finished):
     (out / "02_b.ipynb").unlink()
     torn = (out / "03_c.ipynb").read_bytes()
     (out / "03_c.ipynb").write_bytes(torn[: len(torn) // 2])
-    _write(finished, "01_a", chapter("01_a", pause=0.01))
+    put_chapter(finished, "01_a", chapter("01_a", pause=0.01))
     assert _resume(finished, "--param", "size=2") == {
         "01_a": "run: its notebook changed",
         "02_b": "run: its output is missing",
@@ -206,6 +197,16 @@ def test_each_chapter_says_why_it_runs(finished):
     }
     assert (out / "03_c.ipynb").read_bytes() != torn[: len(torn) // 2]
     assert passed(out) == {*NAMES, "04_size"}
+
+
+def test_saved_outputs_count_for_nothing_a_fast_run_is_another_run(finished):
+    path = finished / "chapters" / "04_size.ipynb"
+    made = nbformat.read(path, 4)
+    made.cells[2].outputs = [nbformat.v4.new_output("stream", text="saved")]
+    nbformat.write(made, path)
+    assert _all_kept(finished)
+    fast = _resume(finished, "02", COURSE_FAST_DEV_RUN="1")
+    assert fast == {"02_b": "run: a COURSE_ variable changed"}
 
 
 def test_only_what_chapters_import_counts_as_the_library(finished, tmp_path):
@@ -224,7 +225,7 @@ def _append(path, text):
 def test_data_count_by_content_not_by_place_or_time(tmp_path):
     """A chapter that loads Fashion-MNIST runs again when a byte of it changed, another does not."""
     folder = small_course(tmp_path / "course", ("01_a",))
-    _write(folder, "02_data", notebook("# load_data_fashion_mnist"))
+    put_chapter(folder, "02_data", notebook("# load_data_fashion_mnist"))
     raw = tmp_path / "data" / "FashionMNIST" / "raw"
     raw.mkdir(parents=True)
     for split in ("train", "t10k"):
@@ -246,9 +247,9 @@ def test_data_count_by_content_not_by_place_or_time(tmp_path):
 
 
 def test_a_chapter_that_compares_runs_after_those_it_compares(finished):
-    _write(finished, "09_all", notebook("# published_and_reproduced()"))
+    put_chapter(finished, "09_all", notebook("# published_and_reproduced()"))
     assert _resume(finished)["09_all"] == "run: it has not run here yet"
-    _write(finished, "02_b", chapter("02_b", pause=0.01))
+    put_chapter(finished, "02_b", chapter("02_b", pause=0.01))
     said = _resume(finished)
     assert said["02_b"] == "run: its notebook changed" and said["01_a"] == "kept"
     assert said["09_all"] == "run: it compares results, and 02_b runs"
@@ -259,7 +260,7 @@ def test_a_resumed_report_is_whole(finished):
     """Chapters that were not asked for stay in it, unless what they show is no longer true."""
     out = out_of(finished)
     before = report_of(out)
-    _write(finished, "01_a", chapter("01_a", pause=0.01))
+    put_chapter(finished, "01_a", chapter("01_a", pause=0.01))
     assert _resume(finished, "03") == {"03_c": "kept"}
     assert list(report_of(out)) == ["02_b", "03_c", "04_size"]
     assert report_of(out)["02_b"]["seconds"] == before["02_b"]["seconds"]
@@ -272,12 +273,14 @@ def test_a_resumed_report_is_whole(finished):
 def test_a_kill_while_resuming_forgets_nothing(finished):
     """The report is never without what was kept, not even for a moment."""
     out = out_of(finished)
-    _write(finished, "01_a", notebook("import time\nopen('begun', 'w').close()\ntime.sleep(300)"))
+    put_chapter(
+        finished, "01_a", notebook("import time\nopen('begun', 'w').close()\ntime.sleep(300)")
+    )
     with start(finished, "--resume") as tree:
         wait_until(lambda: (finished / "chapters" / "begun").exists())
         assert passed(out) == {"02_b", "03_c", "04_size"}
         tree.kill()
-    _write(finished, "01_a", chapter("01_a"))
+    put_chapter(finished, "01_a", chapter("01_a"))
     assert _resume(finished) == {
         "01_a": "run: it was stopped",
         **dict.fromkeys(("02_b", "03_c", "04_size"), "kept"),
@@ -302,7 +305,7 @@ while not os.path.exists('end'):
 @pytest.mark.parametrize("args", [(), ("--resume",)])
 def test_a_second_run_in_the_folder_is_refused(tmp_path, args):
     folder = small_course(tmp_path / "course", ())
-    _write(folder, "01_a", notebook(SLEEPER))
+    put_chapter(folder, "01_a", notebook(SLEEPER))
     with start(folder) as first:
         wait_until(lambda: (folder / "chapters" / "begun").exists())
         status, said = start(folder, *args, said="refused").end()
@@ -320,7 +323,7 @@ def test_a_second_run_in_the_folder_is_refused(tmp_path, args):
 def test_many_at_once_never_share_the_folder(tmp_path):
     folder = small_course(tmp_path / "course", ())
     inside = "import os, time\nos.mkdir('inside')\ntime.sleep(0.2)\nos.rmdir('inside')"
-    _write(folder, "01_a", notebook(inside))
+    put_chapter(folder, "01_a", notebook(inside))
     trees = [start(folder, said=f"said-{number}") for number in range(how_many(3, 12))]
     ends = [tree.end() for tree in trees]
     assert {status for status, _ in ends} <= {0, 2}, ends
@@ -381,7 +384,7 @@ def test_a_clock_that_runs_backwards(finished, tmp_path):
     for file in [*finished.rglob("*"), finished]:
         os.utime(file, (2**31, 2**31))  # as if written in 2038
     assert _all_kept(finished)
-    _write(finished, "02_b", chapter("02_b", pause=0.01))
+    put_chapter(finished, "02_b", chapter("02_b", pause=0.01))
     os.utime(finished / "chapters" / "02_b.ipynb", (0, 0))
     assert _resume(finished)["02_b"] == "run: its notebook changed"
 

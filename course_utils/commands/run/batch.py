@@ -4,6 +4,7 @@ Everything that can be wrong is found before the first kernel starts.
 """
 
 import ast
+import signal
 from pathlib import Path
 
 from course_utils.commands.manifest import PROFILES, nearest
@@ -14,7 +15,7 @@ from course_utils.commands.run.folder import claim, prepare_folder
 from course_utils.commands.run.progress import make_console, show_progress
 from course_utils.commands.run.report import REPORT_NAME, Report, print_report, read_report
 from course_utils.commands.run.report_page import write_pages
-from course_utils.commands.run.resume import plan as resume_plan
+from course_utils.commands.run.resume import plan
 from course_utils.errors import RunError
 
 _QUICK_TIMEOUT = 1200  # seconds a cell may take in the quick profile; full has no limit
@@ -89,21 +90,19 @@ def _plan(manifest, chapters, profile, settings, out, resume, console):
     # chapters that were not asked for stay in a resumed report, with the parameters they had
     parameters = {name: entry.get("parameters", {}) for name, entry in entries.items()} | settings
     known = [chapter for chapter in manifest.chapters if chapter.name in parameters]
-    plan = resume_plan(known, parameters, profile, facts["versions"], entries, out)
-    shown = [c for c in known if c.name in settings or plan[c.name][1] is None]
-
+    prints, reasons = plan(known, parameters, profile, facts["versions"], entries, out)
+    shown = [chapter for chapter in known if chapter in chapters or not reasons[chapter.name]]
     report = Report(shown, profile, out, facts)
-    for chapter in shown:
-        fingerprint, reason = plan[chapter.name]
-        report[chapter.name].update(parameters=parameters[chapter.name], fingerprint=fingerprint)
-        if reason is None:
-            report.keep(chapter.name, entries[chapter.name])
+    for name in (chapter.name for chapter in shown):
+        report[name].update(parameters=parameters[name], fingerprint=prints[name])
+        if reasons[name] is None:
+            report.keep(name, entries[name])
     if resume:
         report.save()
         for name in settings:
-            said = f"run: {plan[name][1]}" if plan[name][1] else "kept"
+            said = f"run: {reasons[name]}" if reasons[name] else "kept"
             console.print(f"{name}: {said}", markup=False, highlight=False, soft_wrap=True)
-    return report, [chapter for chapter in chapters if plan[chapter.name][1] is not None]
+    return report, [chapter for chapter in chapters if reasons[chapter.name]]
 
 
 def _run(report, work, jobs, keep_going, measure, scratch, console):
@@ -119,6 +118,7 @@ def _run(report, work, jobs, keep_going, measure, scratch, console):
         report.add(name, result)
 
     interrupted = True
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled CI job
     try:
         if measure and work:
             report.data.update(machine.measure())
@@ -129,6 +129,7 @@ def _run(report, work, jobs, keep_going, measure, scratch, console):
     except KeyboardInterrupt:
         pass
     finally:
+        signal.signal(signal.SIGTERM, before)
         report.finish(interrupted)
     return interrupted
 

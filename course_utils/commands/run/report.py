@@ -126,17 +126,16 @@ def read_report(out):
 
     Raises RunError if the file is not a report.
     """
-    from jsonschema import Draft202012Validator
+    from jsonschema import Draft202012Validator, ValidationError
 
     path, schema = Path(out) / REPORT_NAME, json.loads(_SCHEMA.read_text("utf-8"))
     try:
         data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        Draft202012Validator(schema).validate(data)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError, ValidationError):
         raise RunError(f"{path} is damaged") from None
-    if not Draft202012Validator(schema).is_valid(data):
-        raise RunError(f"{path} is damaged")
     return data
 
 
@@ -167,10 +166,6 @@ def accuracy(entry):
     return float(value) if isinstance(value, int | float) else None
 
 
-def band_text(entry):
-    return "–" if entry["band"] is None else "–".join(f"{edge:.3f}" for edge in entry["band"])
-
-
 def rows(entries):
     """Cells of the table, the same on the terminal and in HTML:
     (name, status, time, source of data, test accuracy, band, verdict)."""
@@ -182,7 +177,7 @@ def rows(entries):
             minutes(entry["seconds"]),
             plain(str(records.get("source", "–"))),
             "–" if accuracy(entry) is None else f"{accuracy(entry):.3f}",
-            band_text(entry),
+            "–".join(f"{edge:.3f}" for edge in entry["band"] or ()) or "–",
             entry["verdict"],
         )
 

@@ -54,11 +54,12 @@ _LIBRARY = (".py", ".mplstyle")
 
 
 def plan(chapters, parameters, profile, versions, entries, out):
-    """Name -> (fingerprint as the chapter would run now, why it must run; None if it is kept).
+    """What chapters depend on, and which of them have to run.
 
     parameters: name -> the chapter's. versions: of the packages. entries: name -> entry of the
-    report of an earlier run in the folder `out`. A fingerprint is a dict, part of `PARTS` -> hash.
-    Raises RunError if a file is no notebook.
+    report of an earlier run in the folder `out`.
+    Returns name -> fingerprint as the chapter would run now, a dict of part in `PARTS` -> hash,
+    and name -> why it must run, None if it is kept. Raises RunError if a file is no notebook.
     """
     notebooks = {chapter.name: read_notebook(chapter.file) for chapter in chapters}
     reads = {name: _reads(notebook) for name, notebook in notebooks.items()}
@@ -87,7 +88,7 @@ def plan(chapters, parameters, profile, versions, entries, out):
     for name in notebooks:
         if _RESULTS in reads[name] and run and reasons[name] is None:
             reasons[name] = f"it compares results, and {run[0]} runs"
-    return {name: (prints[name], reasons[name]) for name in notebooks}
+    return prints, reasons
 
 
 def _reads(notebook):

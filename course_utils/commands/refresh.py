@@ -66,9 +66,12 @@ def refresh_chapters(manifest, names=(), *, allow_standin=False, timeout=None):
             if problem is not None:
                 failures.append(f"{name}: {problem}; left as it was")
 
-        with show_progress(console, list(jobs)) as show:
-            # one at a time: the outputs hold times, which neighbours would spoil
-            pool.run_jobs(jobs, 1, show, enter, scratch)
+        try:
+            with show_progress(console, list(jobs)) as show:
+                # one at a time: the outputs hold times, which neighbours would spoil
+                pool.run_jobs(jobs, 1, show, enter, scratch)
+        except OSError as error:
+            raise RunError(f"a notebook could not be written ({error.strerror})") from error
     for failure in failures:
         console.print(failure, style="red", markup=False, highlight=False, soft_wrap=True)
     console.print(f"{len(jobs) - len(failures)} of {len(jobs)} chapters refreshed")

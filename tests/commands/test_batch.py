@@ -135,23 +135,6 @@ def test_the_html_report_is_whole_escaped_and_self_contained(broken):
     assert "y = x / 0  # &lt;i&gt;" in text
 
 
-def test_resume_runs_only_what_failed_or_changed(broken):
-    folder, _ = broken
-    options = ("--keep-going", "--resume", "--param", "size=[7, 8]")
-    before = report_of(folder)
-    for name in ("02_fails", "03_dies", "04_slow"):
-        nbformat.write(notebook("x = 1"), folder / "chapters" / f"{name}.ipynb")
-    result = course(*RUN, *options, cwd=folder)
-    after = report_of(folder)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert {entry["status"] for name, entry in after.items() if name} == {"passed"}
-    resumed = [name for name, entry in after.items() if name and entry["resumed"]]
-    assert resumed == ["01_plain", "05_takes"]
-    assert after["01_plain"]["seconds"] == before["01_plain"]["seconds"]
-    assert after["01_plain"]["records"] == before["01_plain"]["records"]
-    assert "01_plain: started" not in result.stdout and "02_fails: started" in result.stdout
-
-
 # --- the order of things --------------------------------------------------------------------
 
 

@@ -23,6 +23,15 @@ full = "full"
 """
 
 
+CHAPTER = """
+[[chapter]]
+file = "{}.ipynb"
+title = "T"
+minutes = 1
+summary = "S"
+"""
+
+
 def notebook(*cells, parameters=None, tags=None):
     """A notebook: a title, a `parameters` cell if given, then code cells.
 
@@ -46,8 +55,7 @@ def make_course(folder, chapters, extra=None):
     text = HEAD
     for name, made in chapters.items():
         nbformat.write(made, folder / "chapters" / f"{name}.ipynb")
-        text += f'\n[[chapter]]\nfile = "{name}.ipynb"\ntitle = "T"\nminutes = 1\nsummary = "S"\n'
-        text += (extra or {}).get(name, "")
+        text += CHAPTER.format(name) + (extra or {}).get(name, "")
     (folder / "book.toml").write_text(text)
     return folder
 
@@ -71,7 +79,7 @@ def course(*args, cwd, **env):
         env=environment(**env),
         capture_output=True,
         encoding="utf-8",
-        timeout=240,
+        timeout=600,  # a busy machine takes its time
     )
 
 

@@ -7,16 +7,15 @@ hold nothing of this machine, and a chapter that fails keeps the outputs that it
 import os
 import re
 import tempfile
-from contextlib import closing
 from pathlib import Path
 
 import nbformat
 
+from course_utils.commands.notebooks import select_chapters
 from course_utils.commands.run import pool
-from course_utils.commands.run.batch import select_chapters
+from course_utils.commands.run.execute import Job, publish
 from course_utils.commands.run.progress import make_console, show_progress
 from course_utils.commands.run.report import error_line
-from course_utils.commands.run.worker import Job, publish
 from course_utils.errors import RunError
 from course_utils.settings import REPOSITORY, download_dir, fast_dev_run
 
@@ -57,19 +56,22 @@ def refresh_chapters(manifest, names=(), *, allow_standin=False, timeout=None):
             )
             for chapter in chapters
         }
-        with (
-            show_progress(console, list(jobs)) as show,
-            # one at a time: the outputs hold times, which neighbours would spoil
-            closing(pool.run_jobs(jobs, 1, show, False, scratch)) as results,
-        ):
-            for name, result in results:
-                problem = error_line(result["error"]) if result["error"] else None
-                if problem is None and not allow_standin:
-                    problem = _standin_problem(result["records"])
-                if problem is None:
-                    problem = _save(jobs[name])
-                if problem is not None:
-                    failures.append(f"{name}: {problem}; left as it was")
+
+        def enter(name, result):
+            problem = error_line(result["error"]) if result["error"] else None
+            if problem is None and not allow_standin:
+                problem = _standin_problem(result["records"])
+            if problem is None:
+                problem = _save(jobs[name])
+            if problem is not None:
+                failures.append(f"{name}: {problem}; left as it was")
+
+        try:
+            with show_progress(console, list(jobs)) as show:
+                # one at a time: the outputs hold times, which neighbours would spoil
+                pool.run_jobs(jobs, 1, show, enter, scratch)
+        except OSError as error:
+            raise RunError(f"a notebook could not be written ({error.strerror})") from error
     for failure in failures:
         console.print(failure, style="red", markup=False, highlight=False, soft_wrap=True)
     console.print(f"{len(jobs) - len(failures)} of {len(jobs)} chapters refreshed")

@@ -4,13 +4,13 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 import uuid
 
 import psutil
 import pytest
 
+PATIENCE = 600  # seconds that a busy machine may take for what an idle one does in two
 SOAK = os.environ.get("COURSE_SOAK", "") not in ("", "0")
 _MARK = "FAULTS_MARK"  # an environment variable: all that a process starts inherits it
 
@@ -20,7 +20,7 @@ def how_many(short, soak):
     return soak if SOAK else short
 
 
-def wait_until(condition, seconds=60, what="it"):
+def wait_until(condition, seconds=PATIENCE, what="it"):
     """Wait until `condition()` is true and return its value; fails after so many seconds."""
     end = time.monotonic() + seconds
     while not (value := condition()):
@@ -81,7 +81,7 @@ class Tree:
             psutil.wait_procs(processes, timeout=10)
         self.process.wait()
 
-    def end(self, seconds=120):
+    def end(self, seconds=PATIENCE):
         """Wait for the process itself; returns (exit status, what was printed)."""
         status = self.process.wait(seconds)
         return status, self.text()
@@ -97,17 +97,42 @@ def small_disk(folder, megabytes):
     Yields the folder. On Linux, as root: a tmpfs.
     """
     folder.mkdir(exist_ok=True)
-    options = ["-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
-    try:
-        mounted = subprocess.run(["mount", *options], capture_output=True).returncode == 0
-    except OSError:
-        mounted = False
-    if not mounted:
-        pytest.skip("NOT RUN: a small disk can be mounted only on Linux by root")
-    try:
+    with _mounted(folder, "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs") as done:
+        if not done:
+            pytest.skip("NOT RUN: a small disk can be mounted only on Linux by root")
         yield folder
+
+
+@contextlib.contextmanager
+def read_only(folder):
+    """Make `folder` read-only, for root too; the test is skipped where it cannot be done."""
+    before = folder.stat().st_mode
+    folder.chmod(0o555)
+    try:
+        if not os.access(folder, os.W_OK):
+            yield folder
+            return
+        # root may write everywhere, but not to a read-only mount
+        with _mounted(folder, "--bind", "-o", "ro", str(folder)) as done:
+            if not done or os.access(folder, os.W_OK):
+                pytest.skip("NOT RUN: this user may write to read-only folders")
+            yield folder
     finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        folder.chmod(before)
+
+
+@contextlib.contextmanager
+def _mounted(folder, *what):
+    """Yields whether `what` could be mounted at `folder`."""
+    try:
+        done = subprocess.run(["mount", *what, str(folder)], capture_output=True).returncode == 0
+    except OSError:
+        done = False
+    try:
+        yield done
+    finally:
+        if done:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def fill(folder):
@@ -119,35 +144,3 @@ def fill(folder):
                 while file.write(b"\0" * size):
                     pass
     return path
-
-
-@contextlib.contextmanager
-def read_only(folder):
-    """Make `folder` read-only, for root too; the test is skipped where it cannot be done."""
-    before = folder.stat().st_mode
-    bound = False
-    folder.chmod(0o555)
-    try:
-        if os.access(folder, os.W_OK):  # root may write everywhere, but not to a read-only mount
-            bound = _bind_read_only(folder)
-            if not bound:
-                pytest.skip("NOT RUN: this user may write to read-only folders")
-        yield folder
-    finally:
-        if bound:
-            subprocess.run(["umount", "--lazy", str(folder)], check=True)
-        folder.chmod(before)
-
-
-def _bind_read_only(folder):
-    if sys.platform != "linux":
-        return False
-    folder = str(folder)
-    for options in (["--bind", folder, folder], ["-o", "remount,ro,bind", folder]):
-        try:
-            done = subprocess.run(["mount", *options], capture_output=True)
-        except OSError:
-            return False
-        if done.returncode:
-            return False
-    return True

@@ -6,14 +6,15 @@ import functools
 import json
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 import nbformat
 import psutil
-from publishing import REPOSITORY, command, environment, make_course, notebook
+from publishing import CHAPTER, REPOSITORY, command, environment, make_course, notebook
 
 from course_utils.commands.refresh import merge_streams
-from faults.harness import Tree
+from faults.harness import Tree, wait_until
 
 NAMES = ("01_a", "02_b", "03_c")
 RUN = ("run", "--no-rate")
@@ -36,6 +37,14 @@ def small_course(folder, names=NAMES, **options):
     for part in ("home", "tmp"):
         (folder / part).mkdir(parents=True)
     return make_course(folder, {name: chapter(name, **options) for name in names})
+
+
+def put_chapter(folder, name, made):
+    """Put a chapter into a small course, in place of one of that name or as a new one."""
+    nbformat.write(made, folder / "chapters" / f"{name}.ipynb")
+    manifest = folder / "book.toml"
+    if f'"{name}.ipynb"' not in manifest.read_text():
+        manifest.write_text(manifest.read_text() + CHAPTER.format(name))
 
 
 @functools.cache
@@ -117,17 +126,17 @@ def traces(folder):
     return [str(path.relative_to(folder)) for path in found if path.exists()]
 
 
-def workers(tree):
-    return _running(tree, "course_utils.commands.run.worker")
-
-
 def kernels(tree):
-    return _running(tree, "ipykernel_launcher")
-
-
-def _running(tree, module):
+    """Processes of a `Tree` that are kernels of chapters."""
     found = []
     for process in tree.alive():
         with contextlib.suppress(psutil.Error):  # it ended meanwhile
-            found += [process] if module in process.cmdline() else []
+            found += [process] if "ipykernel_launcher" in process.cmdline() else []
     return found
+
+
+def some_moment(folder, tree, chance):
+    """Wait for a random moment of a run: some chapters have begun, or it is over."""
+    count = chance.randint(0, len(NAMES))
+    wait_until(lambda: len(ran(folder)) >= count or tree.process.poll() is not None)
+    time.sleep(chance.uniform(0, 1))

@@ -4,7 +4,7 @@ import sys
 
 import nbformat
 import pytest
-from publishing import make_course, notebook
+from publishing import notebook
 
 from course_utils.exercises import progress
 from course_utils.files import write_whole
@@ -14,6 +14,7 @@ from faults.runs import (
     out_of,
     outcome,
     passed,
+    put_chapter,
     run,
     small_course,
     start,
@@ -45,10 +46,6 @@ def _lines(said):
     return [line for line in said.splitlines() if line.startswith("course: ")]
 
 
-def _put(folder, name, *cells):
-    nbformat.write(notebook(*cells), folder / "chapters" / f"{name}.ipynb")
-
-
 def test_a_full_disk_is_found_before_anything_runs(disk):
     folder, mounted = disk
     filler = fill(mounted)
@@ -65,7 +62,7 @@ def test_a_disk_that_fills_up_during_a_run(disk, going):
     """What had finished is kept; when there is room again, `--resume` does the rest."""
     folder, mounted = disk
     out = mounted / "run"
-    _put(folder, "02_b", FILLER.format(disk=mounted), "print('b')")
+    put_chapter(folder, "02_b", notebook(FILLER.format(disk=mounted), "print('b')"))
     status, said = run(folder, "--out", out, "--jobs", 1, *going)
     assert status == 2, said
     (line,) = _lines(said)
@@ -91,7 +88,7 @@ def test_an_earlier_run_survives_a_full_disk(disk):
     out = mounted / "run"
     assert run(folder, "--out", out, "--jobs", 2)[0] == 0
     before = outcome(out)
-    _put(folder, "01_a", FILLER.format(disk=mounted))
+    put_chapter(folder, "01_a", notebook(FILLER.format(disk=mounted)))
     status, said = run(folder, "--out", out, "--jobs", 1)
     assert status == 2, said
     after = outcome(out)
@@ -103,7 +100,9 @@ def test_a_disk_without_room_for_the_report(disk):
     """The report cannot be written when the run begins, though the folder could be."""
     folder, mounted = disk
     out = mounted / "run"
-    _put(folder, "01_a", FILLER.format(disk=mounted), "import time\ntime.sleep(0.5)")
+    put_chapter(
+        folder, "01_a", notebook(FILLER.format(disk=mounted), "import time\ntime.sleep(0.5)")
+    )
     status, said = run(folder, "--out", out, "--jobs", 3)
     assert status == 2, said
     assert len(_lines(said)) == 1 and "Traceback" not in said
@@ -143,7 +142,7 @@ def test_a_read_only_folder_is_refused_with_its_name(tmp_path):
 def test_chapters_may_be_read_only(tmp_path):
     """Only the folder of the run is written to."""
     folder = small_course(tmp_path / "course", ())
-    make_course(folder, {"01_a": notebook("print(1)")})
+    put_chapter(folder, "01_a", notebook("print(1)"))
     with read_only(folder / "chapters"):
         status, said = run(folder)
     assert status == 0, said
@@ -165,25 +164,19 @@ def test_progress_on_a_full_disk_is_said_and_kept(tmp_path):
         assert names - {"progress.json.lock"} == {"progress.json"}
 
 
-def test_progress_in_a_read_only_folder_is_said(tmp_path):
-    folder = tmp_path / "kept"
-    folder.mkdir()
-    file = folder / "progress.json"
+@pytest.mark.parametrize("damaged", [False, True])
+def test_progress_in_a_read_only_folder_is_said_and_nothing_is_lost(tmp_path, damaged):
+    """A damaged file cannot be put aside there, so it stays as it is."""
+    file = tmp_path / "kept" / "progress.json"
+    file.parent.mkdir()
     assert progress.remember("01.1", file) == ""
-    with read_only(folder):
+    if damaged:
+        file.write_text('{"exercises": {"01.1"')
+    before = file.read_bytes()
+    with read_only(file.parent):
         assert "could not be saved" in progress.remember("01.2", file)
-        assert progress.solved(file) == {"01.1"}
-
-
-def test_a_damaged_file_that_cannot_be_put_aside_is_not_lost(tmp_path):
-    folder = tmp_path / "kept"
-    folder.mkdir()
-    file = folder / "progress.json"
-    file.write_text('{"exercises": {"01.1"')
-    with read_only(folder):
-        assert progress.solved(file) == set()
-        assert "could not be saved" in progress.remember("01.2", file)
-    assert file.read_text() == '{"exercises": {"01.1"'
+        assert progress.solved(file) == (set() if damaged else {"01.1"})
+    assert file.read_bytes() == before
 
 
 def test_write_whole_on_a_full_disk(tmp_path):

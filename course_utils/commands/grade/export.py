@@ -13,8 +13,8 @@ from nbformat import v4
 
 from course_utils.commands.book.page import CHAPTER_LINK
 from course_utils.commands.grade.needed import needed, statements
-from course_utils.commands.notebooks import code_cells, read_notebook
-from course_utils.commands.run.batch import prepare_folder, select_chapters
+from course_utils.commands.notebooks import code_cells, read_notebook, select_chapters
+from course_utils.commands.run.folder import prepare_folder
 from course_utils.commands.save import module_source
 from course_utils.errors import RunError
 from course_utils.exercises.registry import CHAPTERS, exercises_of

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from course_utils.commands.grade.process import LARGEST, STATUSES, Grade, Graders
 from course_utils.commands.plain import plain
-from course_utils.commands.run.batch import prepare_folder
+from course_utils.commands.run.folder import prepare_folder
 from course_utils.commands.run.pool import cpu_count
 from course_utils.commands.run.progress import make_console
 from course_utils.commands.run.report_page import html_page

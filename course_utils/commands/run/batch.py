@@ -4,19 +4,18 @@ Everything that can be wrong is found before the first kernel starts.
 """
 
 import ast
-import os
-from contextlib import closing, contextmanager
+import signal
 from pathlib import Path
 
 from course_utils.commands.manifest import PROFILES, nearest
-from course_utils.commands.notebooks import read_notebook, tags_of
+from course_utils.commands.notebooks import parameter_names, select_chapters
 from course_utils.commands.run import machine, pool
-from course_utils.commands.run.folder import claim, prepare_folder, stopped
+from course_utils.commands.run.execute import Job
+from course_utils.commands.run.folder import claim, prepare_folder
 from course_utils.commands.run.progress import make_console, show_progress
 from course_utils.commands.run.report import REPORT_NAME, Report, print_report, read_report
 from course_utils.commands.run.report_page import write_pages
-from course_utils.commands.run.resume import Fingerprints, reasons_to_run
-from course_utils.commands.run.worker import NOT_SAVED, Job
+from course_utils.commands.run.resume import plan
 from course_utils.errors import RunError
 
 _QUICK_TIMEOUT = 1200  # seconds a cell may take in the quick profile; full has no limit
@@ -76,7 +75,7 @@ def run_batch(
         pages = write_pages(report, manifest.book.title)
     print_report(report, console)
     for path in (out, *pages):
-        console.print(_short(path), style="dim", soft_wrap=True, highlight=False)
+        console.print(_from_here(path), style="dim", soft_wrap=True, highlight=False)
     if interrupted:
         console.print("stopped; what had finished is in the report", style="yellow")
         return 130
@@ -88,88 +87,51 @@ def _plan(manifest, chapters, profile, settings, out, resume, console):
     facts = {"versions": machine.versions(), **machine.describe_machine()}
     facts |= {"matmul_gflops": None, "accelerator": None}
     entries = _earlier(out, console) if resume else {}
-    names = [chapter.name for chapter in chapters]
     # chapters that were not asked for stay in a resumed report, with the parameters they had
-    others = [c for c in manifest.chapters if c.name in entries and c.name not in names]
-    asked = [c for c in manifest.chapters if c in chapters or c in others]
-    prints = Fingerprints(asked, profile, facts["versions"])
-    parameters = {c.name: entries[c.name].get("parameters", {}) for c in others} | settings
-    reasons = dict.fromkeys(names, "")
-    if resume:
-        reasons = reasons_to_run([c.name for c in asked], entries, parameters, prints, out)
-    shown = [c for c in asked if c in chapters or reasons[c.name] is None]
-
+    parameters = {name: entry.get("parameters", {}) for name, entry in entries.items()} | settings
+    known = [chapter for chapter in manifest.chapters if chapter.name in parameters]
+    prints, reasons = plan(known, parameters, profile, facts["versions"], entries, out)
+    shown = [chapter for chapter in known if chapter in chapters or not reasons[chapter.name]]
     report = Report(shown, profile, out, facts)
-    for chapter in shown:
-        entry = report[chapter.name]
-        entry["parameters"] = parameters[chapter.name]
-        entry["fingerprint"] = prints.of(chapter.name, parameters[chapter.name])
-        if reasons[chapter.name] is None:
-            report.keep(chapter.name, entries[chapter.name])
+    for name in (chapter.name for chapter in shown):
+        report[name].update(parameters=parameters[name], fingerprint=prints[name])
+        if reasons[name] is None:
+            report.keep(name, entries[name])
     if resume:
         report.save()
-        for name in names:
+        for name in settings:
             said = f"run: {reasons[name]}" if reasons[name] else "kept"
             console.print(f"{name}: {said}", markup=False, highlight=False, soft_wrap=True)
-    return report, [chapter for chapter in chapters if reasons[chapter.name] is not None]
+    return report, [chapter for chapter in chapters if reasons[chapter.name]]
 
 
 def _run(report, work, jobs, keep_going, measure, scratch, console):
     """Execute jobs and enter what they gave; returns whether the run was stopped.
 
-    Raises RunError if an executed notebook could not be written, OSError if the report could not.
+    Raises OSError if an executed notebook or the report could not be written.
     """
+
+    def enter(name, result):
+        if result["output_sha256"] is None:
+            # it left no notebook: the one of an earlier run must not stand for it
+            Path(work[name].output).unlink(missing_ok=True)
+        report.add(name, result)
+
     interrupted = True
-    with _sigterm_as_ctrl_c():
-        try:
-            if measure and work:
-                report.data.update(machine.measure())
-            at_once = jobs or pool.default_jobs()
-            with (
-                show_progress(console, list(work), report.begin) as show,
-                closing(pool.run_jobs(work, at_once, show, not keep_going, scratch)) as results,
-            ):
-                for name, result in results:
-                    error = result["error"]
-                    if error and error["name"] == NOT_SAVED:
-                        raise stopped(report.out, error["message"])
-                    if error and error["cell"] is None:
-                        # it left no notebook: the one of an earlier run must not stand for it
-                        Path(work[name].output).unlink(missing_ok=True)
-                    report.add(name, result)
-            interrupted = False
-        except KeyboardInterrupt:
-            pass
-        finally:
-            report.finish(interrupted)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled CI job
+    try:
+        if measure and work:
+            report.data.update(machine.measure())
+        at_once = jobs or pool.default_jobs()
+        with show_progress(console, list(work), report.begin) as show:
+            pool.run_jobs(work, at_once, show, enter, scratch, stop_on_failure=not keep_going)
+        interrupted = False
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        report.finish(interrupted)
     return interrupted
-
-
-def select_chapters(manifest, names):
-    """Chapters for what users write – 3, 03, lenet, 03_lenet, a path –, in the book's order.
-
-    Raises RunError with the nearest names for an unknown one.
-    """
-    if not names:
-        return list(manifest.chapters)
-    chosen = set()
-    for name in names:
-        bare = str(name).removesuffix(".ipynb")
-        matches = [
-            chapter.name
-            for chapter in manifest.chapters
-            if bare in (chapter.name, chapter.topic)
-            or (bare.isdecimal() and int(bare) == chapter.number)
-            or (os.sep in str(name) and Path(name).resolve() == chapter.file.resolve())
-        ]
-        if not matches:
-            known = [n for chapter in manifest.chapters for n in (chapter.name, chapter.topic)]
-            close = nearest(bare, known)
-            if close.startswith("known"):
-                close = nearest(bare, [chapter.name for chapter in manifest.chapters])
-            raise RunError(f"unknown chapter {name!r}; {close}")
-        chosen.update(matches)
-    return [chapter for chapter in manifest.chapters if chapter.name in chosen]
 
 
 def settings_of(manifest, chapters, profile, params):
@@ -184,25 +146,26 @@ def settings_of(manifest, chapters, profile, params):
         settings[chapter.name] = dict(chapter.full) if profile == "full" else {}
         for name in settings[chapter.name]:
             where = f"{manifest.path.name}: {chapter.name} sets full.{name}"
-            _check_parameter(name, known[chapter.name], [chapter], where)
+            _require_parameter(where, name, {chapter.name: known[chapter.name]})
     for name, value in map(parse_param, params):
-        takers = [chapter.name for chapter in chapters if name in (known[chapter.name] or ())]
-        if not takers:
-            every = sorted(set().union(*(names or () for names in known.values())))
-            lacking = all(names is None for names in known.values())
-            _check_parameter(name, None if lacking else every, chapters, f"--param {name}")
-        for taker in takers:
-            settings[taker][name] = value
+        _require_parameter(f"--param {name}", name, known)
+        for chapter, names in known.items():
+            if name in (names or ()):
+                settings[chapter][name] = value
     return settings
 
 
-def _check_parameter(name, known, chapters, where):
-    if known is None:
-        names = ", ".join(chapter.name for chapter in chapters)
-        verb = "have" if len(chapters) > 1 else "has"
-        raise RunError(f"{where}: {names} {verb} no cell tagged `parameters`, so it can take none")
-    if name not in known:
-        raise RunError(f"{where}: unknown parameter; {nearest(name, known)}")
+def _require_parameter(where, name, known):
+    """Raises RunError if no chapter has this parameter. known: chapter -> its parameters or None"""
+    if all(names is None for names in known.values()):
+        verb = "have" if len(known) > 1 else "has"
+        chapters = ", ".join(known)
+        raise RunError(
+            f"{where}: {chapters} {verb} no cell tagged `parameters`, so it can take none"
+        )
+    every = [one for names in known.values() for one in names or ()]
+    if name not in every:
+        raise RunError(f"{where}: unknown parameter; {nearest(name, every)}")
 
 
 def parse_param(text):
@@ -219,29 +182,6 @@ def parse_param(text):
         return name, value
 
 
-def parameter_names(notebook):
-    """Names that the notebook's `parameters` cell assigns; None if it has no such cell.
-
-    Raises RunError if the file is not a notebook or the cell is not Python.
-    """
-    for cell in read_notebook(notebook)["cells"]:
-        if "parameters" not in tags_of(cell):
-            continue
-        try:
-            tree = ast.parse(cell["source"])
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            why = getattr(error, "msg", None) or str(error) or type(error).__name__
-            raise RunError(f"{notebook.name}: the parameters cell: {why}") from None
-        targets = []
-        for node in tree.body:
-            if isinstance(node, ast.Assign):
-                targets += node.targets
-            elif isinstance(node, ast.AnnAssign):
-                targets.append(node.target)
-        return [target.id for target in targets if isinstance(target, ast.Name)]
-    return None
-
-
 def _earlier(out, console):
     """Name -> entry of the report that an earlier run left in this folder."""
     try:
@@ -252,22 +192,7 @@ def _earlier(out, console):
     return {entry["name"]: entry for entry in data["chapters"]} if data else {}
 
 
-@contextmanager
-def _sigterm_as_ctrl_c():
-    """A CI job that is cancelled gets SIGTERM: leave the same partial report as after Ctrl-C."""
-    import signal
-
-    def stop(signum, frame):
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _short(path):
+def _from_here(path):
     """A path as short as it can be written from here."""
     try:
         return str(path.relative_to(Path.cwd()))

@@ -52,7 +52,7 @@ def claim(out):
         lock.acquire(timeout=1)
     except Timeout:
         raise RunError(
-            f"{out} is in use by another `course run`{_holder(out)}: "
+            f"{out} is in use by another `course run`{_read_holder(out).get('who', '')}: "
             "let it finish, or give another folder with --out"
         ) from None
     except (OSError, NotImplementedError) as error:
@@ -63,13 +63,17 @@ def claim(out):
     try:
         _remove_leftovers(out)
         scratch = tempfile.mkdtemp(prefix=_SCRATCH)
-        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
-        write_whole(out / _HOLDER, json.dumps(holder | {"scratch": scratch}))
+        since = f"{datetime.datetime.now().astimezone():%Y-%m-%d %H:%M:%S%z}"
+        who = f" (process {os.getpid()} on {socket.gethostname()}, since {since})"
+        write_whole(out / _HOLDER, json.dumps({"who": who, "scratch": scratch}))
         yield Path(scratch)
     except BrokenPipeError:  # whoever read what we print has gone: nothing to tell them
         raise
     except OSError as error:
-        raise stopped(out, error.strerror or str(error)) from error
+        raise RunError(
+            f"the run in {out} stopped: {error.strerror or error}. What had finished is kept; "
+            "mend that, then go on with: course run --resume"
+        ) from error
     finally:
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -77,14 +81,6 @@ def claim(out):
             _remove_leftovers(out)
             (out / _LOCK).unlink()  # while it is held: who waits for it looks for a new one
         lock.release()  # on Windows it is filelock that removes the file, here
-
-
-def stopped(out, why):
-    """The error of a run that cannot go on because something cannot be written."""
-    return RunError(
-        f"the run in {out} stopped: {why}. What had finished is kept; "
-        "mend that, then go on with: course run --resume"
-    )
 
 
 def _remove_leftovers(out):
@@ -98,20 +94,8 @@ def _remove_leftovers(out):
 
 
 def _read_holder(out):
+    """What `claim` noted in the folder; nothing if it is not there or torn."""
     try:
-        holder = json.loads((out / _HOLDER).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return dict(json.loads((out / _HOLDER).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError):
         return {}
-    return holder if isinstance(holder, dict) else {}
-
-
-def _holder(out):
-    """ " (process 4711 on laptop, since 2026-03-01 10:20)"; nothing if it is not known."""
-    holder = _read_holder(out)
-    if not {"pid", "host", "since"} <= holder.keys():
-        return ""
-    return f" (process {holder['pid']} on {holder['host']}, since {holder['since']})"
-
-
-def _now():
-    return datetime.datetime.now().astimezone().isoformat(" ", timespec="seconds")

@@ -3,9 +3,7 @@
 import datetime
 import json
 import math
-import sys
 from pathlib import Path
-from types import NoneType
 
 from course_utils.commands.plain import plain
 from course_utils.errors import RunError
@@ -13,30 +11,16 @@ from course_utils.files import write_whole
 from course_utils.settings import fast_dev_run
 
 REPORT_NAME = "report.json"
+_SCHEMA = Path(__file__).with_name("report.schema.json")  # of what is read from an earlier one
 REAL_DATA = "Fashion-MNIST"  # only results on it can be held against published ones
-STATUSES = ("passed", "failed", "interrupted", "not run", "running")
-_STYLES = {"passed": "green", "failed": "bold red", "interrupted": "yellow", "not run": "dim"}
-_VERDICT_STYLES = {"reached": "green", "above": "green", "below": "bold red"}
-_KEPT = ("status", "seconds", "cells", "records", "parameters", "fingerprint", "output_sha256")
-# what is read from a report, and its type; a chapter's `name` and `status` must be there
-_TOP = {
-    "profile": str,
-    "fast_dev_run": bool,
-    "versions": dict,
-    "chapters": list,
-    "finished": (str, NoneType),
+_STYLES = dict.fromkeys(("passed", "reached", "above"), "green") | {
+    "failed": "bold red",
+    "below": "bold red",
+    "interrupted": "yellow",
+    "not run": "dim",
 }
-_ENTRY = {
-    "name": str,
-    "status": str,
-    "seconds": (int, float, NoneType),
-    "cells": list,
-    "records": dict,
-    "verdict": str,
-    "parameters": dict,
-    "fingerprint": (dict, NoneType),
-    "output_sha256": (str, NoneType),
-}
+# what makes a result: a chapter that is kept keeps these
+RESULT = ("seconds", "cells", "records", "parameters", "fingerprint", "output_sha256")
 
 
 class Report:
@@ -80,8 +64,8 @@ class Report:
     def keep(self, name, earlier):
         """Enter the results of a chapter that an earlier run passed; its own time stays."""
         entry = self[name]
-        entry.update({key: earlier[key] for key in _KEPT})
-        entry.update(resumed=True, verdict=self._verdict(entry))
+        entry.update({key: earlier[key] for key in RESULT}, status="passed", resumed=True)
+        entry["verdict"] = self._verdict(entry)
 
     def finish(self, interrupted=False):
         """Close the report: chapters that were under way become "interrupted"."""
@@ -142,51 +126,21 @@ def read_report(out):
 
     Raises RunError if the file is not a report.
     """
-    path = Path(out) / REPORT_NAME
+    from jsonschema import Draft202012Validator, ValidationError
+
+    path, schema = Path(out) / REPORT_NAME, json.loads(_SCHEMA.read_text("utf-8"))
     try:
         data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        Draft202012Validator(schema).validate(data)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError, ValidationError):
         raise RunError(f"{path} is damaged") from None
-    if not _is_report(data):
-        raise RunError(f"{path} is damaged")
     return data
 
 
 def _refuse(constant):
     raise ValueError(constant)  # NaN and infinity, which we never write
-
-
-def _is_report(data):
-    return (
-        _has(data, _TOP, required=("profile", "fast_dev_run", "versions", "chapters"))
-        and all(isinstance(version, str | None) for version in data["versions"].values())
-        and all(_is_entry(entry) for entry in data["chapters"])
-    )
-
-
-def _is_entry(entry):
-    return (
-        _has(entry, _ENTRY, required=("name", "status"))
-        and entry["status"] in STATUSES
-        and 0 <= (entry.get("seconds") or 0) < math.inf
-        and all(_is_plain(value) for value in entry.get("records", {}).values())
-    )
-
-
-def _has(data, types, required):
-    return (
-        isinstance(data, dict)
-        and all(key in data for key in required)
-        and all(isinstance(data[key], kind) for key, kind in types.items() if key in data)
-    )
-
-
-def _is_plain(value):
-    if isinstance(value, int | float):
-        return abs(value) <= sys.float_info.max  # an integer can be beyond any float
-    return isinstance(value, str | None)
 
 
 def error_line(error):
@@ -212,10 +166,6 @@ def accuracy(entry):
     return float(value) if isinstance(value, int | float) else None
 
 
-def band_text(entry):
-    return "–" if entry["band"] is None else "–".join(f"{edge:.3f}" for edge in entry["band"])
-
-
 def rows(entries):
     """Cells of the table, the same on the terminal and in HTML:
     (name, status, time, source of data, test accuracy, band, verdict)."""
@@ -227,7 +177,7 @@ def rows(entries):
             minutes(entry["seconds"]),
             plain(str(records.get("source", "–"))),
             "–" if accuracy(entry) is None else f"{accuracy(entry):.3f}",
-            band_text(entry),
+            "–".join(f"{edge:.3f}" for edge in entry["band"] or ()) or "–",
             entry["verdict"],
         )
 
@@ -252,8 +202,8 @@ def notes(data):
 def print_report(report, console):
     """The table, what to know about it, then one line per failure."""
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=f"{report.data['profile']} profile", title_justify="left", box=box.SIMPLE)
     for column in COLUMNS:
@@ -263,18 +213,14 @@ def print_report(report, console):
             no_wrap=column != "data",  # in a narrow window the long names of data sets fold
         )
     for entry, row in zip(report.entries(), rows(report.entries()), strict=True):
-        styles = {1: _STYLES.get(entry["status"], ""), 6: _VERDICT_STYLES.get(entry["verdict"], "")}
-        table.add_row(*(_styled(escape(text), styles.get(i)) for i, text in enumerate(row)))
+        styles = {1: _STYLES.get(entry["status"], ""), 6: _STYLES.get(entry["verdict"], "")}
+        table.add_row(*(Text(text, styles.get(i, "")) for i, text in enumerate(row)))
     console.print(table)
     for note in notes(report.data):
         console.print(note, highlight=False, soft_wrap=True)
     for entry in report.failed():
         line = f"{entry['name']}: {error_line(entry['error'])}"
         console.print(line, markup=False, highlight=False, style="red", soft_wrap=True)
-
-
-def _styled(text, style):
-    return f"[{style}]{text}[/]" if style else text
 
 
 def _now():

@@ -11,8 +11,8 @@ _CALL = re.compile(r'^(?:# )?(hint|check|progress_bar|progress_map)\((?:"([\d.]+
 def exercise_cells(cell):
     """A code cell as the book shows it: a list of cells.
 
-    A cell tagged `hint` becomes Markdown with closed boxes: the hints and the solution. That nothing
-    was attempted says nothing to a reader, and nobody's progress belongs in a book.
+    A cell tagged `hint` becomes Markdown with closed boxes, the hints' and the solution's. That
+    nothing was attempted says nothing to a reader, and nobody's progress belongs in a book.
     """
     called = _CALL.search(cell.source)
     if called is None:

@@ -50,13 +50,15 @@ def predict(net, data_iter, device):
     The net is left in evaluation mode.
     """
     net.eval()
-    pairs = [(net(X.to(device)).float().cpu(), y.cpu()) for X, y in data_iter]
-    logits, labels = zip(*pairs, strict=True)
+    logits, labels = [], []
+    for X, y in data_iter:
+        logits.append(net(X.to(device)).float().cpu())
+        labels.append(y.cpu())
     return torch.cat(logits), torch.cat(labels)
 
 
 def gradient_sizes(net, X, y):
-    """Root mean square of the loss's gradient in each weight, first layer first."""
+    """Root mean square of the gradient in each weight, first layer first."""
     net.zero_grad()
     F.cross_entropy(net(X), y).backward()
     weights = [p for p in net.parameters() if p.ndim > 1]

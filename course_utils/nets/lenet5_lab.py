@@ -194,7 +194,7 @@ def count_flops(net, input_shape):
 
 
 def bytes_kept(function, own):
-    """Bytes that autograd keeps for backward while the result of `function()` lives.
+    """Bytes that autograd keeps while the result of `function()` lives.
 
     own: tensors that are there anyway, such as weights: they do not count.
     """
@@ -209,6 +209,7 @@ def bytes_kept(function, own):
         result = function()
     alive = [tensor().untyped_storage() for tensor in saved if tensor() is not None]
     del result
-    storages = {storage.data_ptr(): storage.nbytes() for storage in alive}
-    places = {tensor.untyped_storage().data_ptr() for tensor in own}
-    return sum(size for place, size in storages.items() if place not in places)
+    sizes = {storage.data_ptr(): storage.nbytes() for storage in alive}
+    for tensor in own:
+        sizes.pop(tensor.untyped_storage().data_ptr(), None)
+    return sum(sizes.values())

@@ -75,6 +75,7 @@ class Lab:
         page.goto(address)
         # opened last of all; earlier, it would push itself before what a test opens
         page.get_by_role("heading", name="How far you are").wait_for()
+        page.get_by_text(f" of {TOTAL}").first.wait_for()  # the cell below it has run
         self.first_page = page.locator(".jp-Notebook:visible").inner_text()
 
     def open(self, path):

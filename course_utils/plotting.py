@@ -57,6 +57,31 @@ def show_images(images, titles=None, cols=8, scale=1.2, cmap="gray", vmin=None, 
     return fig
 
 
+def draw_windows(ax, size, windows, title, padding=0):
+    """Draw a line of `size` pixels for every window, with the pixels that it reads in blue.
+
+    windows: positions of each one's pixels, such as range(0, 3); what lies outside is grey.
+    padding: pixels outside that are drawn on each side even if no window reads them.
+    """
+    import numpy as np
+    from matplotlib.colors import ListedColormap
+
+    first = min(-padding, *map(min, windows))
+    end = max(size + padding, *(max(window) + 1 for window in windows))
+    pixels = np.arange(first, end)
+    table = np.tile(np.where((pixels < 0) | (pixels >= size), 0.5, 0), (len(windows), 1))
+    for row, window in zip(table, windows, strict=True):
+        row[np.array(window) - first] = 1
+    grey_to_blue = ListedColormap(["white", "#bbbbbb", "#0072B2"])
+    edges = np.arange(first, end + 1), np.arange(len(windows) + 1)
+    ax.pcolormesh(*edges, table, cmap=grey_to_blue, vmin=0, vmax=1, ec="#808080", lw=0.6)
+    for i in range(size):
+        ax.text(i + 0.5, -0.5, i, ha="center", va="center", fontsize=7)
+    ax.set_title(title, fontsize=9)
+    ax.set(aspect="equal", ylim=(len(windows) + 0.1, -1))
+    ax.set_axis_off()
+
+
 def show_filters(weight, cols=8, scale=0.9):
     """Show a convolution's filters, one picture each, on a scale that is symmetric about zero.
 

@@ -26,6 +26,7 @@ LONG = (
     "test_book_parts",
     "test_accessibility",
     "test_chapters",
+    "test_saved_outputs",
     "test_full_profile",
     "test_solved_chapters",
 )

@@ -3,6 +3,7 @@
 import os
 import re
 import tomllib
+from pathlib import PurePosixPath
 
 import pytest
 import yaml
@@ -28,6 +29,17 @@ def test_no_registry_and_no_lock_file_is_tracked():
     for pattern in ("*.toml", "*.yml", "Makefile", ".ci/run", "*.md"):
         for path in REPOSITORY.glob(pattern):
             assert not hosts.search(path.read_text()), path
+
+
+def test_the_package_brings_every_file_it_needs():
+    """Whoever installs the package instead of the checkout, as in Colab, has its assets, too."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = project["tool"]["setuptools"]["package-data"]["course_utils"]
+    package = REPOSITORY / "course_utils"
+    for path in package.rglob("*"):
+        file = PurePosixPath(path.relative_to(package).as_posix())
+        if path.is_file() and path.suffix not in (".py", ".pyc"):
+            assert any(file.match(pattern) for pattern in patterns), file
 
 
 @pytest.mark.xdist_group("together")

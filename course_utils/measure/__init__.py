@@ -6,6 +6,7 @@ from course_utils.measure.summary import (
     count_parameters,
     layer_shapes,
     median_time,
+    median_times,
     summary,
 )
 
@@ -15,6 +16,7 @@ __all__ = [
     "draw_architecture",
     "layer_shapes",
     "median_time",
+    "median_times",
     "plot_cost",
     "summary",
 ]

@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from course_utils.errors import CourseError
+from course_utils.settings import fast_dev_run
 from course_utils.training import in_mode
 
 HEADINGS = ("layer", "type", "output", "parameters", "MACs", "memory", "receptive field")
@@ -315,11 +316,21 @@ def _explained(net, input_shape):
 
 def median_time(function, repeats=5, warmup=1):
     """Median seconds of one call of `function()`, over `repeats` calls after `warmup` others."""
-    for _ in range(warmup):
-        function()
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
+    return median_times([function], repeats, warmup)[0]
+
+
+def median_times(functions, repeats=5, warmup=1):
+    """Median seconds of one call of each of `functions`, called in turns.
+
+    So a slow moment of the machine meets them all. In a fast dev run each is called once.
+    """
+    if fast_dev_run():
+        repeats, warmup = 1, 0
+    seconds = [[] for _ in functions]
+    for turn in range(warmup + repeats):
+        for function, mine in zip(functions, seconds, strict=True):
+            start = time.perf_counter()
+            function()
+            if turn >= warmup:
+                mine.append(time.perf_counter() - start)
+    return [statistics.median(mine) for mine in seconds]

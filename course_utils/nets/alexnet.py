@@ -87,6 +87,16 @@ def dense_head(in_features, hidden, num_classes, dropout=0.5):
     )
 
 
+def init_alexnet(module):
+    """Kaiming-normal (fan-out) convolutions, normal(0, 0.01) dense layers."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, 0, 0.01)
+        nn.init.zeros_(module.bias)
+
+
 class AlexNet(nn.Module):
     """AlexNet: images (N, in_channels, S, S) to logits (N, num_classes).
 
@@ -139,16 +149,6 @@ class AlexNet(nn.Module):
 
     def forward(self, X):
         return self.head(self.features(X))
-
-
-def init_alexnet(module):
-    """Kaiming-normal (fan-out) convolutions, normal(0, 0.01) dense layers."""
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, 0, 0.01)
-        nn.init.zeros_(module.bias)
 
 
 class AlexNetSmall(nn.Module):

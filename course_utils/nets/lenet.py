@@ -3,6 +3,7 @@
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 
 def lenet(activation=nn.Sigmoid, pool=nn.AvgPool2d, in_channels=1, num_classes=10):
@@ -25,6 +26,43 @@ def lenet(activation=nn.Sigmoid, pool=nn.AvgPool2d, in_channels=1, num_classes=1
         activation(),
         nn.Linear(84, num_classes),
     )
+
+
+class OneByOne(torch.utils.data.Dataset):
+    """The images of a loader, one at a time, as float32 in [0, 1]."""
+
+    def __init__(self, loader):
+        self.images = loader.images.cpu().numpy()
+        self.labels = loader.labels.cpu().numpy()
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __getitem__(self, i):
+        image = torch.from_numpy(self.images[i]).float() / 255
+        return image, int(self.labels[i])
+
+
+@torch.inference_mode()
+def predict(net, data_iter, device):
+    """Logits (N, classes) and labels (N,) of a whole pass, on the CPU.
+
+    The net is left in evaluation mode.
+    """
+    net.eval()
+    logits, labels = [], []
+    for X, y in data_iter:
+        logits.append(net(X.to(device)).float().cpu())
+        labels.append(y.cpu())
+    return torch.cat(logits), torch.cat(labels)
+
+
+def gradient_sizes(net, X, y):
+    """Root mean square of the gradient in each weight, first layer first."""
+    net.zero_grad()
+    F.cross_entropy(net(X), y).backward()
+    weights = [p for p in net.parameters() if p.ndim > 1]
+    return [weight.grad.square().mean().sqrt().item() for weight in weights]
 
 
 class LeNetColour(nn.Module):

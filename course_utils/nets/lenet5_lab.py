@@ -2,6 +2,7 @@
 """The saved cells of chapters/04_lenet5_lab.ipynb."""
 
 import math
+import weakref
 
 import torch
 from torch import nn
@@ -190,3 +191,25 @@ def count_flops(net, input_shape):
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         net(torch.zeros(1, *input_shape))
     return counter.get_total_flops()
+
+
+def bytes_kept(function, own):
+    """Bytes that autograd keeps while the result of `function()` lives.
+
+    own: tensors that are there anyway, such as weights: they do not count.
+    """
+    saved = []
+
+    def remember(tensor):
+        kept = tensor.detach()  # an output that held its own graph would be a cycle
+        saved.append(weakref.ref(kept))
+        return kept
+
+    with torch.autograd.graph.saved_tensors_hooks(remember, lambda tensor: tensor):
+        result = function()
+    alive = [tensor().untyped_storage() for tensor in saved if tensor() is not None]
+    del result
+    sizes = {storage.data_ptr(): storage.nbytes() for storage in alive}
+    for tensor in own:
+        sizes.pop(tensor.untyped_storage().data_ptr(), None)
+    return sum(sizes.values())

@@ -37,7 +37,7 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     measured as 1.3 times as fast, for the sake of the gradient of the input.
     """
     whole = groups == 1 and _pair(dilation) == (1, 1) and not isinstance(padding, str)
-    if whole and input.ndim == 4:
+    if whole and input.ndim == 4 and input.device.type == "cpu":
         pairs = input.shape[2:], weight.shape[2:], _pair(stride), _pair(padding)
         rows, columns = map(_starts, *pairs)
         if rows and columns:
@@ -60,7 +60,7 @@ def avg_pool2d(
     size, steps = _pair(kernel_size), _pair(stride or kernel_size)
     plain = size == steps == (2, 2) and _pair(padding) == (0, 0) and divisor_override is None
     exact = input.dtype != torch.float32 or not torch.is_autocast_enabled(input.device.type)
-    if plain and exact and input.ndim == 4:
+    if plain and exact and input.ndim == 4 and input.device.type == "cpu":
         n, c, h, w = input.shape
         even = h % 2 == w % 2 == 0
         if even and 2 * w <= WIDEST_ROWS and input.is_contiguous():

@@ -149,17 +149,16 @@ def test_broken_cells_are_told_and_magic_is_understood():
 
 
 def book_page(tmp_path):
-    """The text of a book's page with an exercise, a hint cell and a solution cell."""
+    """The text of a book's page with an exercise, and the cell of its hints and its solution."""
     exercise = exercises_of("02")[0]
     made = notebook(
         f'check("{exercise.id}", f)',
-        f'# hint("{exercise.id}")  # one more',
-        f'# solution("{exercise.id}")',
+        f'# hint("{exercise.id}")  # one more\n# solution("{exercise.id}")',
         'progress_bar("02")',
-        tags={1: ["hint"], 2: ["solution"]},
+        tags={1: ["hint"]},
     )
     make_course(tmp_path, {"01_a": made})
-    outputs = {1: f"⬜ {exercise.id}: not attempted", 4: "Chapter 02: 5 of 13 exercises solved"}
+    outputs = {1: f"⬜ {exercise.id}: not attempted", 3: "Chapter 02: 5 of 13 exercises solved"}
     for number, text in outputs.items():
         made.cells[number].outputs = [
             nbformat.v4.new_output("display_data", {"text/plain": text, "text/html": text})

@@ -108,7 +108,7 @@ def test_chapter_has_enough_exercises_of_each_kind(chapter):
 
 @every_chapter
 def test_notebook_has_the_cells_of_every_exercise(chapter):
-    """Task, stub, check, hint and solution, in this order, and nothing that is not registered."""
+    """Task, stub, check, then hint and solution in one cell, and nothing that is not registered."""
     cells = notebook_of(chapter).cells
     found = []
     for i, cell in enumerate(cells):
@@ -116,13 +116,13 @@ def test_notebook_has_the_cells_of_every_exercise(chapter):
             (exercise,) = (e for e in exercises_of(chapter) if e.name == name)
             id = exercise.id
             found.append(id)
-            task, _, check, hint, solution = cells[i - 1 : i + 4]
+            task, _, check, help = cells[i - 1 : i + 3]
             assert task.cell_type == "markdown" and task.source.startswith(f"**{id} ")
             assert f"{exercise.minutes} minutes" in task.source
             assert check.source == f'check("{id}", {name})'
-            assert hint.source.startswith(f'# hint("{id}")') and hint.metadata.tags == ["hint"]
-            assert solution.source == f'# solution("{id}")'
-            assert solution.metadata.tags == ["solution"]
+            assert help.metadata.tags == ["hint"]
+            hint, solution = help.source.splitlines()
+            assert hint.startswith(f'# hint("{id}")') and solution == f'# solution("{id}")'
     assert found == [exercise.id for exercise in exercises_of(chapter)]
     assert any(cell.source == f'progress_bar("{chapter}")' for cell in cells)
 

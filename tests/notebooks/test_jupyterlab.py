@@ -1,11 +1,9 @@
 """As a new learner would: a wrong answer and a right one in a real JupyterLab; *Run All* there.
 
 Answers are typed; JupyterLab's own commands do what menus do; what is seen is read from the page.
-*Run All* is tried with the chapters of SAMPLE; with COURSE_ALL_CHAPTERS=1, with all.
 """
 
 import json
-import os
 import re
 import socket
 import subprocess
@@ -15,9 +13,9 @@ from contextlib import contextmanager
 import pytest
 from browser import Watch, chromium_or_skip
 from conftest import REPOSITORY
+from kernels import every_chapter
 from publishing import command, environment
 
-from course_utils.commands.manifest import load_manifest
 from course_utils.exercises import book_boxes, exercises_of
 
 # The group keeps it to one worker, in this order; the browsers of other tests are on another.
@@ -28,9 +26,6 @@ WRONG = f"""def {NAME}(X, pool_size, mode="max", stride=None):
     return pool2d(X, pool_size, mode)"""
 RIGHT = book_boxes("02.3")[1].rstrip()
 TOTAL = len(exercises_of("02"))
-CHAPTERS = [chapter.name for chapter in load_manifest(REPOSITORY / "book.toml").chapters]
-SAMPLE = ("01_convolution", "03_lenet")
-RUN_ALL = CHAPTERS if os.environ.get("COURSE_ALL_CHAPTERS") else SAMPLE
 SECONDS = 120  # for anything that a busy machine may take long over
 
 
@@ -80,6 +75,7 @@ class Lab:
         page.goto(address)
         # opened last of all; earlier, it would push itself before what a test opens
         page.get_by_role("heading", name="How far you are").wait_for()
+        page.get_by_text(f" of {TOTAL}").first.wait_for()  # the cell below it has run
         self.first_page = page.locator(".jp-Notebook:visible").inner_text()
 
     def open(self, path):
@@ -96,6 +92,7 @@ class Lab:
         )
 
     def execute(self, name):
+        """One of JupyterLab's own commands, done when it has ended."""
         self.page.evaluate("name => window.jupyterapp.commands.execute(name)", name)
 
     def cells(self):
@@ -141,19 +138,31 @@ class Lab:
         self.select(number)
         return cell.locator(".jp-Cell-outputArea")
 
-    def run_all(self):
-        """Run the whole notebook and wait for its last cell."""
+    def run_all(self, path):
+        """Open a notebook: every cell runs, none complains, and every explorer is there."""
+        self.open(path)
         self.execute("notebook:run-all-cells")
+        for number, cell in enumerate(self.cells()):
+            if cell["cell_type"] != "code":
+                continue
+            assert cell["execution_count"] or not cell["source"], cell["source"]
+            for output in cell["outputs"]:
+                assert output["output_type"] != "error", output["evalue"]
+                assert output.get("name") != "stderr", output["text"]
+                html = "".join(output.get("data", {}).get("text/html", ""))
+                for element in re.findall(r"<(course-\w+)", html):
+                    explorer = self.select(number).locator(element)
+                    explorer.scroll_into_view_if_needed()
+                    assert explorer.evaluate("e => e.shadowRoot.childElementCount") > 1
+                    assert explorer.bounding_box()["height"] > 100
 
-    def close(self):
-        """Close the notebook and end its kernel, as it is on the disk: nothing is saved."""
-        self.page.evaluate(
-            """async () => {
-              await window.panel.sessionContext.shutdown();
-              await window.panel.context.revert();
-              window.panel.dispose();
-            }"""
-        )
+
+@contextmanager
+def lab_of(browser, home):
+    """A learner's JupyterLab in a page that asks nothing of the world outside."""
+    with jupyterlab(home) as address, Watch(browser) as watch:
+        yield Lab(watch.page, address)
+        assert not [problem for problem in watch.problems if "outside request" in problem]
 
 
 @pytest.fixture(scope="module")
@@ -162,62 +171,23 @@ def browser():
         yield instance
 
 
-@pytest.fixture(scope="module")
-def lab(browser, tmp_path_factory):
-    """A learner's JupyterLab, for tests that write nothing."""
-    with jupyterlab(tmp_path_factory.mktemp("home")) as address, Watch(browser) as watch:
-        yield Lab(watch.page, address)
-        assert not [problem for problem in watch.problems if "outside request" in problem]
-
-
-def test_it_asks_the_learner_nothing(lab):
-    """JupyterLab alone asks at its first start whether it may fetch news."""
-    where = "/lab/api/settings/@jupyterlab/apputils-extension:notification"
-    settings = lab.page.evaluate("async where => (await fetch(where)).json()", where)
-    assert settings["schema"]["properties"]["fetchNews"]["default"] == "false"
-    assert lab.page.locator(".jp-Dialog, .Toastify__toast").count() == 0
-
-
-def texts(cell, kind):
-    """What a cell shows of one MIME type."""
-    shown = (output.get("data", {}).get(kind, "") for output in cell["outputs"])
-    return "".join("".join(part) for part in shown)
-
-
-@pytest.mark.parametrize("chapter", RUN_ALL)
-def test_run_all(lab, chapter):
-    """Every cell runs, none complains, and every explorer is there to play with."""
-    lab.open(f"{chapter}.ipynb")
-    lab.run_all()
-    for number, cell in enumerate(lab.cells()):
-        if cell["cell_type"] != "code":
-            continue
-        assert cell["execution_count"] or not cell["source"], cell["source"]
-        for output in cell["outputs"]:
-            meant = "raises-exception" in cell["metadata"].get("tags", [])
-            assert output["output_type"] != "error" or meant, output["evalue"]
-            assert output.get("name") != "stderr", output["text"]
-        for element in re.findall(r"<(course-\w+)", texts(cell, "text/html")):
-            explorer = lab.select(number).locator(element)
-            explorer.scroll_into_view_if_needed()
-            assert explorer.evaluate("e => e.shadowRoot.childElementCount") > 1
-            assert explorer.bounding_box()["height"] > 100
-    lab.close()
+@pytest.mark.full
+@every_chapter
+def test_run_all(browser, chapter, tmp_path):
+    with lab_of(browser, tmp_path) as lab:
+        lab.run_all(chapter.name)
 
 
 def test_a_learner_solves_an_exercise(browser, tmp_path):
-    with jupyterlab(tmp_path) as address, Watch(browser) as watch:
-        lab = Lab(watch.page, address)
+    with lab_of(browser, tmp_path) as lab:
         assert f"0 of {TOTAL}" in lab.first_page
+        # JupyterLab alone asks at its first start whether it may fetch news
+        where = "/lab/api/settings/@jupyterlab/apputils-extension:notification"
+        settings = lab.page.evaluate("async where => (await fetch(where)).json()", where)
+        assert settings["schema"]["properties"]["fetchNews"]["default"] == "false"
+        assert lab.page.locator(".jp-Dialog, .Toastify__toast").count() == 0
 
-        lab.open(CHAPTER)
-        lab.run_all()
-        for cell in lab.cells():
-            if cell["cell_type"] == "code":
-                assert cell["execution_count"], cell["source"]
-                kinds = [output["output_type"] for output in cell["outputs"]]
-                assert "error" not in kinds, cell["source"]
-
+        lab.run_all(CHAPTER)
         stub, check = lab.find(f"def {NAME}("), lab.find('check("02.3"')
         bar = lab.find('progress_bar("02")')
         assert "not attempted" in lab.run(check).inner_text()
@@ -237,13 +207,11 @@ def test_a_learner_solves_an_exercise(browser, tmp_path):
         assert f"1 of {TOTAL}" in moved.inner_text()
         assert moved.locator("progress").get_attribute("value") == "1"
         lab.execute("docmanager:save")
-        assert not [problem for problem in watch.problems if "outside request" in problem]
 
     copy = json.loads((tmp_path / "my-course" / CHAPTER).read_text(encoding="utf-8"))
     assert RIGHT in ["".join(cell["source"]) for cell in copy["cells"]]
     assert copy["metadata"]["course"]["version"], "JupyterLab keeps what the copy was made from"
-    with jupyterlab(tmp_path) as address, Watch(browser) as watch:
-        lab = Lab(watch.page, address)
+    with lab_of(browser, tmp_path) as lab:
         assert f"1 of {TOTAL}" in lab.first_page
         lab.open(CHAPTER)
         assert "".join(lab.cells()[stub]["source"]) == RIGHT, "what was typed is there"

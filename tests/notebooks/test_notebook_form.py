@@ -2,15 +2,12 @@
 
 import ast
 import re
-import tomllib
-from pathlib import PurePosixPath
 
 import nbformat
 import pytest
 from conftest import REPOSITORY
+from kernels import every_chapter
 
-CHAPTERS = sorted((REPOSITORY / "chapters").glob("[0-9]*.ipynb"))
-EVERY_CHAPTER = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
 # What editors write about themselves, their kernels and a reader's clicks has no place in a file
 # that all of them open: `execution`, `vscode`, `colab`, `collapsed`, …
 METADATA = {
@@ -27,10 +24,12 @@ def code_of(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-@EVERY_CHAPTER
+@every_chapter
 def test_nothing_of_one_editor_or_machine(chapter):
     notebook = nbformat.read(chapter, as_version=4)
     assert notebook.metadata == METADATA
+    tags = [tag for cell in notebook.cells for tag in cell.metadata.get("tags", [])]
+    assert tags.count("parameters") <= 1
     for cell in notebook.cells:
         assert cell.metadata.keys() <= CELL_METADATA, cell.source
         if cell.cell_type == "code":
@@ -47,7 +46,7 @@ def headings_of(notebook):
                 yield len(marks), text
 
 
-@EVERY_CHAPTER
+@every_chapter
 def test_headings_make_a_table_of_contents(chapter):
     levels = [0]
     texts = []
@@ -56,19 +55,25 @@ def test_headings_make_a_table_of_contents(chapter):
         assert len(text) <= 70, "it has to fit beside the page"
         levels.append(level)
         texts.append(text)
-    assert levels.count(1) == 1
+    assert levels.count(1) == 1 and levels[1] == 1
     assert levels.count(2) >= 5
     assert len(set(texts)) == len(texts), "two headings with one name: links find only the first"
 
 
-@EVERY_CHAPTER
-def test_saved_outputs_are_quiet_and_readable_without_scripts(chapter):
+@every_chapter
+def test_saved_outputs_are_whole_quiet_and_readable_without_scripts(chapter):
+    assert chapter.stat().st_size < 700_000
     for cell in code_of(nbformat.read(chapter, as_version=4)):
+        assert cell.execution_count or not cell.source, "saved without having been run"
+        if "samples" in cell.metadata.get("tags", []):
+            assert cell.outputs == [], "pictures of data-set images are not saved"
         for output in cell.outputs:
+            assert output.output_type != "error", output.get("evalue")
             assert output.get("name") != "stderr", output.get("text")
-            assert output.get("data", {"text/plain": ""}).get("text/plain") is not None, (
-                "an output of a kind that a place does not know is shown as text"
-            )
+            saved = output.get("text", output.get("data", {}).get("text/plain"))
+            assert saved is not None, "what a place cannot show is shown as text"
+            assert str(REPOSITORY.parent) not in saved, "the path of a machine"
+            assert "Warning" not in saved
 
 
 def colours_in(source):
@@ -110,7 +115,7 @@ def assert_one_look(sources):
         assert maps <= COLOUR_MAPS
 
 
-@EVERY_CHAPTER
+@every_chapter
 def test_figures_have_the_course_style_and_its_colours(chapter):
     sources = [cell.source for cell in code_of(nbformat.read(chapter, as_version=4))]
     styled = [i for i, source in enumerate(sources) if "use_course_style()" in source]
@@ -121,8 +126,9 @@ def test_figures_have_the_course_style_and_its_colours(chapter):
 
 
 def test_the_packages_figures_have_the_styles_colours():
-    modules = [*(REPOSITORY / "course_utils").glob("*.py")]
-    assert_one_look(module.read_text(encoding="utf-8") for module in modules)
+    modules = (REPOSITORY / "course_utils").rglob("*.py")
+    sources = [module.read_text(encoding="utf-8") for module in modules]
+    assert_one_look(source for source in sources if "import matplotlib" in source)
 
 
 def test_other_colours_are_noticed():
@@ -148,14 +154,3 @@ def test_places_that_are_notebooks(monkeypatch):
         assert in_notebook() is answer
     monkeypatch.setattr(IPython, "get_ipython", lambda: None)
     assert not in_notebook()
-
-
-def test_the_package_brings_every_file_it_needs():
-    """Whoever installs the package instead of the checkout, as in Colab, has its assets, too."""
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
-    patterns = project["tool"]["setuptools"]["package-data"]["course_utils"]
-    package = REPOSITORY / "course_utils"
-    for path in package.rglob("*"):
-        file = PurePosixPath(path.relative_to(package).as_posix())
-        if path.is_file() and path.suffix not in (".py", ".pyc"):
-            assert any(file.match(pattern) for pattern in patterns), file

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import course_utils
-from course_utils.commands.plain import plain
+from course_utils.commands.notebooks import plain
 from course_utils.errors import CourseError
 
 EXAMPLES = """\

@@ -24,10 +24,9 @@ from nbformat import v4
 from publishing import assert_refused, command, course, environment, make_course, notebook
 
 from course_utils.commands import lab
-from course_utils.commands.grade.grade import Student, feedback, write_table
-from course_utils.commands.grade.process import LARGEST, Grade
+from course_utils.commands.grade.grade import LARGEST, Grade, Student, feedback, write_table
 from course_utils.commands.manifest import load_manifest
-from course_utils.commands.plain import plain
+from course_utils.commands.notebooks import plain
 from course_utils.commands.run.report import Report
 from course_utils.commands.run.report_page import html_text, junit_text
 from course_utils.errors import RunError

@@ -15,11 +15,10 @@ import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from course_utils.commands.plain import COLOUR_CODES
+from course_utils.commands.notebooks import COLOUR_CODES, INJECTED_TAG
 from course_utils.files import write_whole
 from course_utils.results import RECORD_MIME
 
-INJECTED_TAG = "injected-parameters"  # papermill's name for the cell that it adds
 NOT_SAVED = "NotSaved"  # name of the error when the executed notebook could not be written
 _START_TIMEOUT = 180  # seconds; a busy machine starts kernels slowly
 _IOPUB_TIMEOUT = 60  # seconds; nbclient's 4 are too few when all cores train

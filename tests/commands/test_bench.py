@@ -33,7 +33,7 @@ from course_utils.commands.bench.rounds import (
     measured,
     not_run,
 )
-from course_utils.commands.cli import BENCH_EXAMPLES, main
+from course_utils.commands.cli import bench, main
 from course_utils.commands.manifest import load_manifest
 from course_utils.errors import RunError
 from course_utils.measure import count_macs
@@ -526,7 +526,7 @@ def test_earlier_parts_stay(one_part, manifest, tmp_path):
 
 def test_parts_by_name():
     assert run.chosen_parts() == list(run.PARTS)
-    assert f"Parts: {', '.join(run.PARTS)}." in BENCH_EXAMPLES
+    assert f"Parts: {', '.join(run.PARTS)}." in bench.help
     assert run.chosen_parts("gpu, lenet") == ["lenet", "gpu"]
     with pytest.raises(RunError, match="'operator'.*did you mean operators"):
         run.chosen_parts("lenet,operator")

@@ -70,24 +70,36 @@ WRONG = {
     ),
     "text for a number": (
         HEAD + CHAPTER.replace("60", '"60"'),
-        'chapter[1].minutes: expected an integer, got "60"',
+        "chapter[1].minutes: '60' is not of type 'integer'",
     ),
     "true for a number": (
         HEAD + CHAPTER.replace("60", "true"),
-        "chapter[1].minutes: expected an integer, got true",
+        "chapter[1].minutes: True is not of type 'integer'",
     ),
-    "no minutes": (HEAD + CHAPTER.replace("60", "0"), "chapter[1].minutes: expected a positive"),
-    "number for a list": (HEAD.replace('["Nobody"]', "1") + CHAPTER, "book.authors: expected a li"),
-    "list of numbers": (HEAD.replace('["Nobody"]', "[1]") + CHAPTER, "book.authors: expected a li"),
-    "text for a table": ("book = 1\n" + CHAPTER, "book: expected a table, got 1"),
+    "no minutes": (
+        HEAD + CHAPTER.replace("60", "0"),
+        "chapter[1].minutes: 0 is less than the minimum of 1",
+    ),
+    "number for a list": (
+        HEAD.replace('["Nobody"]', "1") + CHAPTER,
+        "book.authors: 1 is not of type 'array'",
+    ),
+    "list of numbers": (
+        HEAD.replace('["Nobody"]', "[1]") + CHAPTER,
+        "book.authors[1]: 1 is not of type",
+    ),
+    "text for a table": ("book = 1\n" + CHAPTER, "book: 1 is not of type 'object'"),
     "missing file": (
         HEAD + CHAPTER.replace("01_first", "01_frist"),
         "chapter[1].file: there is no 01_frist.ipynb in chapters/; did you mean 01_first.ipynb",
     ),
-    "file without a number": (HEAD + CHAPTER.replace("01_first", "first"), "chapter[1].file: exp"),
+    "file without a number": (
+        HEAD + CHAPTER.replace("01_first", "first"),
+        "as 03_lenet.ipynb does",
+    ),
     "duplicate": (
         HEAD + CHAPTER + CHAPTER,
-        "chapter[2].file: 01_first.ipynb is already chapter[1]",
+        "chapter[2].file: chapter[1] is number 1 already",
     ),
     "needs a later one": (
         HEAD + CHAPTER + 'needs = ["02_second"]\n' + SECOND,
@@ -107,7 +119,7 @@ WRONG = {
     ),
     "unknown theme": (
         HEAD + '[output.html]\ndefault-theme = "drak"\n' + CHAPTER,
-        "did you mean dark?",
+        "default-theme: 'drak' is not one of ['auto', 'light', 'dark']",
     ),
     "no chapters": (HEAD, "chapter: is missing"),
     "not TOML": (HEAD + "[[chapter]\n", "is not valid TOML"),

@@ -9,6 +9,7 @@ import textwrap
 import tomllib
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from os.path import isdir, isfile
 from pathlib import Path
 
 from jsonschema import Draft4Validator
@@ -49,22 +50,14 @@ _CHAPTER = {
     "published?": _table({"source": _TEXT}, _BAND),
     "alone?": {"type": "boolean"},
 }
-_BOOK = {
-    "title": _TEXT,
-    "authors": _TEXTS,
-    "language?": _TEXT,
-    "description?": _TEXT,
-    "src?": _TEXT,
-}
-_HTML = {
-    "default-theme?": {"enum": ["auto", "light", "dark"]},
-    "git-repository-url?": _TEXT,
-    "git-branch?": _TEXT,
-}
+_BOOK = {"title": _TEXT, "authors": _TEXTS}
+_HTML = {"default-theme?": {"enum": ["auto", "light", "dark"]}}
 _MANIFEST = {
-    "book": _table(_BOOK),
+    "book": _table(_BOOK | dict.fromkeys(["language?", "description?", "src?"], _TEXT)),
     "build?": _table({"build-dir?": _TEXT}),
-    "output?": _table({"html?": _table(_HTML)}),
+    "output?": _table(
+        {"html?": _table(_HTML | dict.fromkeys(["git-repository-url?", "git-branch?"], _TEXT))}
+    ),
     "profiles": _table(dict.fromkeys(PROFILES, _TEXT)),
     "chapter": {"type": "array", "minItems": 1, "items": _table(_CHAPTER)},
 }
@@ -189,8 +182,8 @@ def _chapter(path, entry, src, earlier, check_files):
     for position, chapter in enumerate(earlier, 1):
         if chapter.number == number:
             raise wrong(["file"], f"chapter[{position}] is number {number} already")
-    if check_files and not _is(Path.is_file, src / file):
-        present = [found.name for found in src.glob("*.ipynb")] if _is(Path.is_dir, src) else []
+    if check_files and not isfile(src / file):  # a name may be too long for Path's own is_file
+        present = [found.name for found in src.glob("*.ipynb")] if isdir(src) else []
         raise wrong(["file"], f"there is no {file} in {src.name}/; {nearest(file, present)}")
     for need in entry.get("needs", []):
         if need not in names:
@@ -230,10 +223,3 @@ def _wrong(path, keys, message):
     key = "".join(f"[{key + 1}]" if isinstance(key, int) else f".{key}" for key in keys)[1:]
     text = f"{path.name}: {key}: {message}"
     return ManifestError(textwrap.shorten(text, _LONGEST, placeholder=" …"))
-
-
-def _is(kind, path):
-    try:
-        return kind(path)
-    except OSError:  # a name that is too long for the file system
-        return False

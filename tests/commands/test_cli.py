@@ -73,30 +73,20 @@ def test_book_without_a_run_says_what_to_do(tmp_path):
     assert_refused(called("book", cwd=tmp_path), "course run")
 
 
-def test_progress_bars_in_a_terminal(tmp_path):
+def test_progress_bars_in_a_terminal(tmp_path, monkeypatch):
     """On a terminal a live display names the chapter; the table and the status are the same."""
     pty = pytest.importorskip("pty")
     make_course(tmp_path, {"01_first": notebook("1", "2")})
+    monkeypatch.chdir(tmp_path)
+    for name, value in environment(TERM="xterm-256color", COLUMNS="120").items():
+        monkeypatch.setenv(name, value)
+    shown = []
 
-    leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        command("run", "--no-rate"),
-        cwd=tmp_path,
-        env=environment(TERM="xterm-256color", COLUMNS="120"),
-        stdout=follower,
-        stderr=follower,
-    )
-    os.close(follower)
-    shown = b""
-    while True:
-        try:
-            piece = os.read(leader, 65536)
-        except OSError:  # Linux says so when the other end is closed
-            break
-        if not piece:
-            break
-        shown += piece
-    assert process.wait(timeout=60) == 0
-    text = shown.decode()
+    def read(terminal):
+        shown.append(os.read(terminal, 65536))
+        return shown[-1]
+
+    assert pty.spawn(command("run", "--no-rate"), read) == 0
+    text = b"".join(shown).decode()
     assert "cell 1 of 2" in text or "cell 2 of 2" in text or "starting" in text
     assert "passed" in text and "report.html" in text

@@ -11,8 +11,8 @@ SECOND = CHAPTER.replace("01_first", "02_second")
 PUBLISHED = '[chapter.published]\ntest_acc = [0.7, 0.8]\nsource = "a book"\n'
 
 WHOLE = (
-    HEAD + '[output.html]\ndefault-theme = "dark"\ngit-branch = "next"\n' + CHAPTER + SECOND + 'needs = ["01_first"]\n'
-    "[chapter.full]\nlr = 0.9\nn = 3\n" + PUBLISHED
+    HEAD + '[output.html]\ndefault-theme = "dark"\ngit-branch = "next"\n' + CHAPTER
+    + SECOND + 'needs = ["01_first"]\n' "[chapter.full]\nlr = 0.9\nn = 3\n" + PUBLISHED
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ Everything that reads a chapter's title, its settings or its published band gets
 Keys that no code uses are errors, so a slip of the pen cannot pass for a setting.
 """
 
-import sys
+import json
 import textwrap
 import tomllib
 from dataclasses import dataclass, field
@@ -12,57 +12,13 @@ from difflib import get_close_matches
 from os.path import isdir, isfile
 from pathlib import Path
 
-from jsonschema import Draft4Validator
-
 from course_utils.errors import ManifestError
 from course_utils.settings import REPOSITORY
 
 FILE_NAME = "book.toml"
 PROFILES = ("quick", "full")
+SCHEMA = Path(__file__).with_name("manifest.schema.json")
 _LONGEST = 400  # characters of a message; a file can hold any nonsense
-
-
-def _table(keys, more=False):
-    """Schema of a table. keys: name -> schema; a name that ends in ? may be missing."""
-    return {
-        "type": "object",
-        "properties": {key.removesuffix("?"): schema for key, schema in keys.items()},
-        "required": [key for key in keys if not key.endswith("?")],
-        "additionalProperties": more,
-    }
-
-
-_TEXT = {"type": "string", "pattern": r"\A[^\0]*\Z"}
-_TEXTS = {"type": "array", "items": _TEXT}
-_FINITE = {"type": "number", "minimum": -sys.float_info.max, "maximum": sys.float_info.max}
-_BAND = {"type": "array", "items": _FINITE, "minItems": 2, "maxItems": 2}
-_CHAPTER = {
-    "file": {
-        "type": "string",
-        "pattern": r"\A\d{1,4}_[^\W\d]\w*\.ipynb\Z",
-        "title": "03_lenet.ipynb",
-    },
-    "title": _TEXT,
-    "minutes": {"type": "integer", "minimum": 1},
-    "summary": _TEXT,
-    "needs?": _TEXTS,
-    "full?": _table({}, {"type": ["string", "number", "boolean"]}),
-    "published?": _table({"source": _TEXT}, _BAND),
-    "alone?": {"type": "boolean"},
-}
-_BOOK = {"title": _TEXT, "authors": _TEXTS}
-_HTML = {"default-theme?": {"enum": ["auto", "light", "dark"]}}
-_MANIFEST = {
-    "book": _table(_BOOK | dict.fromkeys(["language?", "description?", "src?"], _TEXT)),
-    "build?": _table({"build-dir?": _TEXT}),
-    "output?": _table(
-        {"html?": _table(_HTML | dict.fromkeys(["git-repository-url?", "git-branch?"], _TEXT))}
-    ),
-    "profiles": _table(dict.fromkeys(PROFILES, _TEXT)),
-    "chapter": {"type": "array", "minItems": 1, "items": _table(_CHAPTER)},
-}
-# in later drafts 60.0 is an integer, too
-_VALIDATOR = Draft4Validator(_table(_MANIFEST))
 
 
 @dataclass(frozen=True)
@@ -146,6 +102,8 @@ def load_manifest(path=None, *, check_files=True):
     check_files: whether every chapter's notebook must exist.
     Raises ManifestError that names the file and the key; chapters are counted from 1 in it.
     """
+    from jsonschema import Draft4Validator  # not for those who only want `nearest`
+
     path = Path(path).resolve() if path is not None else find_manifest()
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -153,7 +111,7 @@ def load_manifest(path=None, *, check_files=True):
         raise ManifestError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # more than tomllib's own: digits, depth, bytes
         raise ManifestError(f"{path}: is not valid TOML: {error}") from None
-    for error in _VALIDATOR.iter_errors(data):
+    for error in Draft4Validator(json.loads(SCHEMA.read_text("utf-8"))).iter_errors(data):
         raise _named(path, error)
     root, book, html = path.parent, data["book"], data.get("output", {}).get("html", {})
     src = root / book.pop("src", "src")

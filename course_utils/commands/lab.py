@@ -15,8 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from course_utils.commands.notebooks import METADATA, read_notebook
-from course_utils.commands.run.batch import select_chapters
+from course_utils.commands.notebooks import METADATA, read_notebook, select_chapters
 from course_utils.commands.run.pool import python_path
 from course_utils.errors import RunError
 

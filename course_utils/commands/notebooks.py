@@ -3,9 +3,13 @@
 A file may be a learner's or a student's: nothing here believes that it is well formed.
 """
 
+import ast
 import json
+import os
 import re
+from pathlib import Path
 
+from course_utils.commands.manifest import nearest
 from course_utils.errors import RunError
 
 INJECTED_TAG = "injected-parameters"  # papermill's name for the cell that it adds
@@ -50,6 +54,56 @@ def tags_of(cell):
 def code_cells(notebook):
     """Sources of the code cells, in order."""
     return [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def parameter_names(notebook):
+    """Names that the notebook's `parameters` cell assigns; None if it has no such cell.
+
+    Raises RunError if the file is not a notebook or the cell is not Python.
+    """
+    for cell in read_notebook(notebook)["cells"]:
+        if "parameters" not in tags_of(cell):
+            continue
+        try:
+            tree = ast.parse(cell["source"])
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            why = getattr(error, "msg", None) or str(error) or type(error).__name__
+            raise RunError(f"{notebook.name}: the parameters cell: {why}") from None
+        targets = []
+        for node in tree.body:
+            if isinstance(node, ast.Assign):
+                targets += node.targets
+            elif isinstance(node, ast.AnnAssign):
+                targets.append(node.target)
+        return [target.id for target in targets if isinstance(target, ast.Name)]
+    return None
+
+
+def select_chapters(manifest, names):
+    """Chapters for what users write – 3, 03, lenet, 03_lenet, a path –, in the book's order.
+
+    Raises RunError with the nearest names for an unknown one.
+    """
+    if not names:
+        return list(manifest.chapters)
+    chosen = set()
+    for name in names:
+        bare = str(name).removesuffix(".ipynb")
+        matches = [
+            chapter.name
+            for chapter in manifest.chapters
+            if bare in (chapter.name, chapter.topic)
+            or (bare.isdecimal() and int(bare) == chapter.number)
+            or (os.sep in str(name) and Path(name).resolve() == chapter.file.resolve())
+        ]
+        if not matches:
+            known = [n for chapter in manifest.chapters for n in (chapter.name, chapter.topic)]
+            close = nearest(bare, known)
+            if close.startswith("known"):
+                close = nearest(bare, [chapter.name for chapter in manifest.chapters])
+            raise RunError(f"unknown chapter {name!r}; {close}")
+        chosen.update(matches)
+    return [chapter for chapter in manifest.chapters if chapter.name in chosen]
 
 
 def plain(text):

@@ -13,9 +13,8 @@ from pathlib import Path
 import nbformat
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
-from course_utils.commands.notebooks import METADATA
+from course_utils.commands.notebooks import METADATA, select_chapters
 from course_utils.commands.run import pool
-from course_utils.commands.run.batch import select_chapters
 from course_utils.commands.run.progress import make_console, show_progress
 from course_utils.commands.run.report import error_line
 from course_utils.commands.run.worker import Job, publish

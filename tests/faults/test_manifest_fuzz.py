@@ -13,12 +13,8 @@ from publishing import HEAD, REPOSITORY, make_course, notebook
 from course_utils.commands.book.front import status_page
 from course_utils.commands.book.page import facts_of
 from course_utils.commands.manifest import load_manifest
-from course_utils.commands.run.batch import (
-    parameter_names,
-    parse_param,
-    select_chapters,
-    settings_of,
-)
+from course_utils.commands.notebooks import parameter_names, select_chapters
+from course_utils.commands.run.batch import parse_param, settings_of
 from course_utils.commands.run.report import Report, read_report
 from course_utils.commands.run.report_page import html_text, junit_text
 from course_utils.commands.run.resume import PARTS, reason_to_run

@@ -12,8 +12,13 @@ import nbformat
 from nbformat import v4
 
 from course_utils.commands.grade.needed import needed, statements
-from course_utils.commands.notebooks import CHAPTER_LINK, METADATA, code_cells, read_notebook
-from course_utils.commands.run.batch import select_chapters
+from course_utils.commands.notebooks import (
+    CHAPTER_LINK,
+    METADATA,
+    code_cells,
+    read_notebook,
+    select_chapters,
+)
 from course_utils.commands.run.folder import prepare_folder
 from course_utils.commands.save import module_source
 from course_utils.errors import RunError

@@ -4,12 +4,11 @@ Everything that can be wrong is found before the first kernel starts.
 """
 
 import ast
-import os
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from course_utils.commands.manifest import PROFILES, nearest
-from course_utils.commands.notebooks import read_notebook, tags_of
+from course_utils.commands.notebooks import parameter_names, select_chapters
 from course_utils.commands.run import machine, pool
 from course_utils.commands.run.folder import claim, prepare_folder, stopped
 from course_utils.commands.run.progress import make_console, show_progress
@@ -145,33 +144,6 @@ def _run(report, work, jobs, keep_going, measure, scratch, console):
     return interrupted
 
 
-def select_chapters(manifest, names):
-    """Chapters for what users write – 3, 03, lenet, 03_lenet, a path –, in the book's order.
-
-    Raises RunError with the nearest names for an unknown one.
-    """
-    if not names:
-        return list(manifest.chapters)
-    chosen = set()
-    for name in names:
-        bare = str(name).removesuffix(".ipynb")
-        matches = [
-            chapter.name
-            for chapter in manifest.chapters
-            if bare in (chapter.name, chapter.topic)
-            or (bare.isdecimal() and int(bare) == chapter.number)
-            or (os.sep in str(name) and Path(name).resolve() == chapter.file.resolve())
-        ]
-        if not matches:
-            known = [n for chapter in manifest.chapters for n in (chapter.name, chapter.topic)]
-            close = nearest(bare, known)
-            if close.startswith("known"):
-                close = nearest(bare, [chapter.name for chapter in manifest.chapters])
-            raise RunError(f"unknown chapter {name!r}; {close}")
-        chosen.update(matches)
-    return [chapter for chapter in manifest.chapters if chapter.name in chosen]
-
-
 def settings_of(manifest, chapters, profile, params):
     """Chapter name -> parameters to inject: the profile's, then the user's `params` over them.
 
@@ -217,29 +189,6 @@ def parse_param(text):
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         return name, value
-
-
-def parameter_names(notebook):
-    """Names that the notebook's `parameters` cell assigns; None if it has no such cell.
-
-    Raises RunError if the file is not a notebook or the cell is not Python.
-    """
-    for cell in read_notebook(notebook)["cells"]:
-        if "parameters" not in tags_of(cell):
-            continue
-        try:
-            tree = ast.parse(cell["source"])
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            why = getattr(error, "msg", None) or str(error) or type(error).__name__
-            raise RunError(f"{notebook.name}: the parameters cell: {why}") from None
-        targets = []
-        for node in tree.body:
-            if isinstance(node, ast.Assign):
-                targets += node.targets
-            elif isinstance(node, ast.AnnAssign):
-                targets.append(node.target)
-        return [target.id for target in targets if isinstance(target, ast.Name)]
-    return None
 
 
 def _earlier(out, console):

@@ -242,7 +242,7 @@ def test_of_several_files_the_better_answer_counts(graded):
 
 
 def test_every_student_has_a_row_a_page_and_a_line(graded):
-    assert len(graded.rows) == 22
+    assert len(graded.rows) == 23
     assert len(list((graded.out / "feedback").iterdir())) == len(graded.rows)
     assert f"good: {len(IDS)} of {len(IDS)}" in graded.said.splitlines()
 

@@ -5,7 +5,7 @@ import json
 import nbformat
 import pytest
 from browser import chromium_or_skip
-from publishing import assert_refused, called, make_course, notebook
+from publishing import assert_refused, called, course, make_course, notebook
 
 from course_utils.commands.book import build_book
 from course_utils.commands.grade.export import student_notebook
@@ -67,7 +67,7 @@ def test_the_command_refuses_to_replace(tmp_path):
     chapter = WITH_EXERCISES[0]
     file = tmp_path / "out" / f"{chapter.name}_exercises.ipynb"
     arguments = ("exercises", chapter.name, "--export", tmp_path / "out")
-    result = called(*arguments, cwd=tmp_path)
+    result = course(*arguments, cwd=tmp_path)
     assert result.returncode == 0 and result.stdout == f"{file}\n", result.stderr
     file.write_text("a teacher's changes")
     assert_refused(called(*arguments, cwd=tmp_path), file.name, "--force")
@@ -86,7 +86,7 @@ def test_the_command_lists_and_names_what_is_wrong(tmp_path):
 
 
 def test_progress_on_the_terminal(tmp_path):
-    result = called("progress", cwd=tmp_path, COURSE_PROGRESS_FILE=str(tmp_path / "p.json"))
+    result = course("progress", cwd=tmp_path, COURSE_PROGRESS_FILE=str(tmp_path / "p.json"))
     assert result.returncode == 0
     for chapter in WITH_EXERCISES:
         assert f"{chapter.number:02}  {chapter.title} " in result.stdout

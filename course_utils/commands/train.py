@@ -158,7 +158,7 @@ def _launched():
     if reason and reason.exists():
         sys.exit(0)
     with contextlib.nullcontext() if is_writer() else contextlib.redirect_stdout(None):
-        if restarts := int(os.environ["TORCHELASTIC_RESTART_COUNT"]):
+        if restarts := int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)):
             most = os.environ["TORCHELASTIC_MAX_RESTARTS"]
             print(f"a process died: all start again (restart {restarts} of {most})", flush=True)
         try:

@@ -51,6 +51,12 @@ def test_bad_arguments(tmp_path, args, message):
     assert_refused(called(*args, cwd=tmp_path), message, "--help")
 
 
+@pytest.mark.parametrize("words, amp", [([], "off"), (["--amp"], "on"), (["--amp=auto"], "auto")])
+def test_amp_may_stand_alone(words, amp):
+    context = cli.course.commands["train"].make_context("train", ["lenet", *words])
+    assert context.params["amp"] == amp
+
+
 def test_nothing_heavy_is_imported_before_it_is_needed():
     heavy = ("torch", "papermill", "nbformat", "jsonschema", "matplotlib", "sphinx", "rich")
     code = f"import sys, course_utils.commands.cli; print([m for m in {heavy} if m in sys.modules])"

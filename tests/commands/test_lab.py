@@ -200,6 +200,8 @@ def test_bad_input(tmp_path):
 
 def test_refresh_starts_nothing(tmp_path):
     small_course(tmp_path)
-    result = called("lab", "--refresh", "1", "--dir", "here", cwd=tmp_path)
-    assert result.stdout == "01_first is the present version now\n" and result.returncode == 0
-    assert [path.name for path in (tmp_path / "here").iterdir()] == ["01_first.ipynb"]
+    result = called("lab", "--refresh", "1", "2", "--dir", "here", cwd=tmp_path)
+    said = [f"{name} is the present version now" for name in ("01_first", "02_two")]
+    assert result.stdout.splitlines() == said and result.returncode == 0
+    names = sorted(path.name for path in (tmp_path / "here").iterdir())
+    assert names == ["01_first.ipynb", "02_two.ipynb"]

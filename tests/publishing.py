@@ -1,12 +1,17 @@
 """What the tests of the `course` command share: small courses in temporary folders."""
 
+import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import nbformat
+
+from course_utils.commands.cli import main
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -81,6 +86,19 @@ def course(*args, cwd, **env):
         encoding="utf-8",
         timeout=600,  # a busy machine takes its time
     )
+
+
+def called(*args, cwd, **env):
+    """As `course`, but in this process: for what is not about processes."""
+    args, out, err = list(map(str, args)), io.StringIO(), io.StringIO()
+    with (
+        mock.patch.dict(os.environ, environment(**env), clear=True),
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        status = main(args)
+    return subprocess.CompletedProcess(args, status, out.getvalue(), err.getvalue())
 
 
 def report_of(folder, profile="quick"):

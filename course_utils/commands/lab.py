@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from course_utils.commands.notebooks import read_notebook, select_chapters
+from course_utils.commands.notebooks import METADATA, read_notebook, select_chapters
 from course_utils.commands.run.pool import python_path
 from course_utils.errors import RunError
 
@@ -171,9 +171,8 @@ def first_page(manifest):
         _cell("markdown", "how-far", "## How far you are\n\nRun this cell to see it anew."),
         progress,
     ]
-    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
-    return _with_version({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
+    form = {"metadata": dict(METADATA), "nbformat": 4, "nbformat_minor": 5}
+    return _with_version({"cells": cells} | form)
 
 
 _PROGRESS = "from course_utils.exercises import progress_map\n\nprogress_map()"

@@ -5,32 +5,29 @@ Keys that no code uses are errors, so a slip of the pen cannot pass for a settin
 """
 
 import json
-import sys
 import textwrap
 import tomllib
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from os.path import isdir, isfile
 from pathlib import Path
 
 from course_utils.errors import ManifestError
 from course_utils.settings import REPOSITORY
 
 FILE_NAME = "book.toml"
-THEMES = ("auto", "light", "dark")
 PROFILES = ("quick", "full")
-_REQUIRED = object()
+SCHEMA = Path(__file__).with_name("manifest.schema.json")
 _LONGEST = 400  # characters of a message; a file can hold any nonsense
-_DIGITS = 4  # of a chapter's number
-_LARGEST = sys.float_info.max  # an edge of a band beyond it, or one that is no number, is refused
 
 
 @dataclass(frozen=True)
 class Book:
     title: str
     authors: list[str]
-    language: str
-    description: str
     src: Path  # folder with the chapters, absolute
+    language: str = "en"
+    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,8 +51,8 @@ class Chapter:
     number: int  # 3
     title: str
     minutes: int
-    needs: list[str]
     summary: str
+    needs: list[str] = field(default_factory=list)
     full: dict = field(default_factory=dict)
     published: dict[str, tuple[float, float]] | None = None
     published_source: str | None = None
@@ -105,6 +102,8 @@ def load_manifest(path=None, *, check_files=True):
     check_files: whether every chapter's notebook must exist.
     Raises ManifestError that names the file and the key; chapters are counted from 1 in it.
     """
+    from jsonschema import Draft4Validator  # not for those who only want `nearest`
+
     path = Path(path).resolve() if path is not None else find_manifest()
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -112,174 +111,73 @@ def load_manifest(path=None, *, check_files=True):
         raise ManifestError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # more than tomllib's own: digits, depth, bytes
         raise ManifestError(f"{path}: is not valid TOML: {error}") from None
-
-    top = _Table(data, "", path.name)
-    root = path.parent
-    book = _read_book(top.table("book"), root)
-    build = top.table("build", {})
-    build_dir = root / build.text("build-dir", "build")
-    build.end()
-    output = top.table("output", {})
-    html = _read_html(output.table("html", {}))
-    output.end()
-    profiles = _read_profiles(top.table("profiles"))
+    for error in Draft4Validator(json.loads(SCHEMA.read_text("utf-8"))).iter_errors(data):
+        raise _named(path, error)
+    root, book, html = path.parent, data["book"], data.get("output", {}).get("html", {})
+    src = root / book.pop("src", "src")
     chapters = []
-    for index, entry in enumerate(top.take("chapter", list, "a list of tables: [[chapter]]"), 1):
-        key = f"chapter[{index}]"
-        if not isinstance(entry, dict):
-            raise ManifestError(f"{path.name}: {key}: expected a table, got {_show(entry)}")
-        table = _Table(entry, key, path.name)
-        chapters.append(_read_chapter(table, book.src, chapters, check_files))
-    if not chapters:
-        raise ManifestError(f"{path.name}: chapter: expected at least one [[chapter]]")
-    top.end()
-    return Manifest(path, root, book, build_dir, html, profiles, chapters)
-
-
-def _read_book(table, root):
-    book = Book(
-        title=table.text("title"),
-        authors=table.texts("authors"),
-        language=table.text("language", "en"),
-        description=table.text("description", ""),
-        src=root / table.text("src", "src"),
+    for entry in data["chapter"]:
+        chapters.append(_chapter(path, entry, src, chapters, check_files))
+    return Manifest(
+        path=path,
+        root=root,
+        book=Book(**book, src=src),
+        build_dir=root / data.get("build", {}).get("build-dir", "build"),
+        html=Html(**{key.replace("-", "_"): value for key, value in html.items()}),
+        profiles=data["profiles"],
+        chapters=chapters,
     )
-    table.end()
-    return book
 
 
-def _read_html(table):
-    theme = table.text("default-theme", "auto")
-    if theme not in THEMES:
-        table.fail("default-theme", f'"{theme}" is not a theme; {nearest(theme, THEMES)}')
-    html = Html(
-        default_theme=theme,
-        git_repository_url=table.text("git-repository-url", None),
-        git_branch=table.text("git-branch", "main"),
-    )
-    table.end()
-    return html
+def _chapter(path, entry, src, earlier, check_files):
+    """The Chapter of a table; what the schema cannot see is checked here."""
 
+    def wrong(key, message):
+        return _wrong(path, ["chapter", len(earlier), *key], message)
 
-def _read_profiles(table):
-    profiles = {name: table.text(name) for name in PROFILES}
-    table.end()
-    return profiles
-
-
-def _read_chapter(table, src, earlier, check_files):
-    names = [chapter.name for chapter in earlier]
-    file = table.text("file")
-    name = file.removesuffix(".ipynb")  # with no folder before it: all lie in src
-    number, _, topic = name.partition("_")
-    numbered = number.isdecimal() and len(number) <= _DIGITS and topic.isidentifier()
-    if not (file.endswith(".ipynb") and numbered):
-        table.fail("file", f'expected a name such as "03_lenet.ipynb", got {_show(file)}')
-    if name in names:
-        table.fail("file", f"{file} is already chapter[{names.index(name) + 1}]")
-    if int(number) in [chapter.number for chapter in earlier]:
-        table.fail("file", f"{file}: another chapter has the number {int(number)}")
-    if check_files and not _is_file(src / file):
-        present = [path.name for path in src.glob("*.ipynb")] if _is_file(src, Path.is_dir) else []
-        table.fail("file", f"there is no {file} in {src.name}/; {nearest(file, present)}")
-    needs = table.texts("needs", [])
-    for need in needs:
+    file, names = entry.pop("file"), [chapter.name for chapter in earlier]
+    number = int(file.partition("_")[0])
+    for position, chapter in enumerate(earlier, 1):
+        if chapter.number == number:
+            raise wrong(["file"], f"chapter[{position}] is number {number} already")
+    if check_files and not isfile(src / file):  # a name may be too long for Path's own is_file
+        present = [found.name for found in src.glob("*.ipynb")] if isdir(src) else []
+        raise wrong(["file"], f"there is no {file} in {src.name}/; {nearest(file, present)}")
+    for need in entry.get("needs", []):
         if need not in names:
-            table.fail("needs", f'"{need}" is not an earlier chapter; {nearest(need, names)}')
-    full = table.table("full", {})
-    published = table.table("published", {})
-    source = published.text("source", None)
-    bands = {key: published.band(key) for key in published.rest()}
-    if bands and source is None:
-        published.fail("source", "is missing: say where the published band is from")
-    chapter = Chapter(
-        file=src / file,
-        name=name,
-        number=int(number),
-        title=table.text("title"),
-        minutes=table.take("minutes", int, "an integer"),
-        needs=needs,
-        summary=table.text("summary"),
-        full={key: full.take(key, (int, float, str, bool), "a value") for key in full.rest()},
-        published=bands or None,
-        published_source=source,
-        alone=table.take("alone", bool, "true or false", default=False),
+            raise wrong(["needs"], f'"{need}" is not an earlier chapter; {nearest(need, names)}')
+    bands = entry.pop("published", {})
+    source = bands.pop("source", None)
+    for key, (low, high) in bands.items():
+        if not low <= high:  # or one is no number
+            raise wrong(["published", key], f"expected [low, high], got [{low}, {high}]")
+        bands[key] = (float(low), float(high))
+    name = file.removesuffix(".ipynb")
+    return Chapter(
+        src / file, name, number, published=bands or None, published_source=source, **entry
     )
-    if chapter.minutes <= 0:
-        table.fail("minutes", f"expected a positive integer, got {chapter.minutes}")
-    published.end()
-    table.end()
-    return chapter
 
 
-class _Table:
-    """One TOML table that is read key by key; what is left at the `end` is unknown."""
-
-    def __init__(self, data, key, file):
-        self.data, self.key, self.file, self.asked = data, key, file, []
-
-    def fail(self, name, message):
-        text = f"{self.file}: {self._full(name)}: {message}"
-        raise ManifestError(textwrap.shorten(text, _LONGEST, placeholder=" …"))
-
-    def _full(self, name):
-        return f"{self.key}.{name}" if self.key else name
-
-    def take(self, name, kinds, expected, default=_REQUIRED):
-        self.asked.append(name)
-        if name not in self.data:
-            if default is _REQUIRED:
-                hint = "".join(f' ("{key}" looks like it)' for key in self._like(name))
-                self.fail(name, f"is missing{hint}")
-            return default
-        value = self.data[name]
-        kinds = kinds if isinstance(kinds, tuple) else (kinds,)
-        # bool is a subclass of int, but `true` is no number of minutes
-        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            self.fail(name, f"expected {expected}, got {_show(value)}")
-        return value
-
-    def _like(self, name):
-        return get_close_matches(name, [key for key in self.data if key not in self.asked], n=1)
-
-    def text(self, name, default=_REQUIRED):
-        value = self.take(name, str, "a string", default)
-        if value and "\0" in value:
-            self.fail(name, f"no text may hold the character U+0000, got {_show(value)}")
-        return value
-
-    def texts(self, name, default=_REQUIRED):
-        values = self.take(name, list, "a list of strings", default)
-        if not all(isinstance(value, str) for value in values):
-            self.fail(name, f"expected a list of strings, got {_show(values)}")
-        return values
-
-    def band(self, name):
-        value = self.take(name, list, "[low, high]")
-        numbers = [v for v in value if isinstance(v, int | float) and not isinstance(v, bool)]
-        right = len(value) == len(numbers) == 2 and -_LARGEST <= value[0] <= value[1] <= _LARGEST
-        if not right:
-            self.fail(name, f"expected [low, high], got {_show(value)}")
-        return (float(value[0]), float(value[1]))
-
-    def table(self, name, default=_REQUIRED):
-        value = self.take(name, dict, "a table", default)
-        return _Table(value, self._full(name), self.file)
-
-    def rest(self):
-        return [key for key in self.data if key not in self.asked]
-
-    def end(self):
-        for key in self.rest():
-            self.fail(key, f"unknown key; {nearest(key, self.asked)}")
+def _named(path, error):
+    """The ManifestError for an error of jsonschema."""
+    keys, table, known = (
+        [*error.absolute_path],
+        error.instance,
+        [*error.schema.get("properties", [])],
+    )
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in table)
+        close = get_close_matches(missing, [key for key in table if key not in known], n=1)
+        hint = "".join(f' ("{key}" looks like it)' for key in close)
+        return _wrong(path, [*keys, missing], f"is missing{hint}")
+    if error.validator == "additionalProperties":
+        unknown = next(key for key in table if key not in known)
+        return _wrong(path, [*keys, unknown], f"unknown key; {nearest(unknown, known)}")
+    example = f", as {error.schema['title']} does" if "title" in error.schema else ""
+    return _wrong(path, keys, error.message + example)
 
 
-def _is_file(path, kind=Path.is_file):
-    try:
-        return kind(path)
-    except OSError:  # a name that is too long for the file system
-        return False
-
-
-def _show(value):
-    return json.dumps(value, ensure_ascii=False, default=str)
+def _wrong(path, keys, message):
+    key = "".join(f"[{key + 1}]" if isinstance(key, int) else f".{key}" for key in keys)[1:]
+    text = f"{path.name}: {key}: {message}"
+    return ManifestError(textwrap.shorten(text, _LONGEST, placeholder=" …"))

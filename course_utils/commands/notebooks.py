@@ -1,14 +1,31 @@
-"""Notebook files as plain data, for what must also read a learner's or a student's file."""
+"""What every command knows of notebooks: files as plain data, and text that others wrote.
+
+A file may be a learner's or a student's: nothing here believes that it is well formed.
+"""
 
 import ast
 import json
 import os
+import re
 from pathlib import Path
 
 from course_utils.commands.manifest import nearest
 from course_utils.errors import RunError
 
 INJECTED_TAG = "injected-parameters"  # papermill's name for the cell that it adds
+# [text](03_lenet.ipynb#section), but no picture; the number is the second group
+CHAPTER_LINK = re.compile(r"(?<!!)\[([^\]\[]+)\]\((\d+)_\w+\.ipynb(?:#[^)]*)?\)")
+# what an empty notebook of ours says about itself
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+COLOUR_CODES = re.compile(r"\x1b\[[0-9;]*m")
+# Control characters, with which text could move the cursor or worse (also the C1 set, where one
+# character begins a command); those that reverse the order of letters; lone surrogates.
+_UNSEEN = re.compile(
+    "[^\t\n\u0020-\u007e\u00a0-\u2029\u202f-\u2065\u206a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+)
 
 
 def read_notebook(path):
@@ -87,3 +104,9 @@ def select_chapters(manifest, names):
             raise RunError(f"unknown chapter {name!r}; {close}")
         chosen.update(matches)
     return [chapter for chapter in manifest.chapters if chapter.name in chosen]
+
+
+def plain(text):
+    """Text without colours and without what neither XML, UTF-8 nor a terminal should get."""
+    text = COLOUR_CODES.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+    return _UNSEEN.sub("", text)

@@ -10,8 +10,9 @@ import tempfile
 from pathlib import Path
 
 import nbformat
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
-from course_utils.commands.notebooks import select_chapters
+from course_utils.commands.notebooks import METADATA, select_chapters
 from course_utils.commands.run import pool
 from course_utils.commands.run.execute import Job, publish
 from course_utils.commands.run.progress import make_console, show_progress
@@ -21,10 +22,6 @@ from course_utils.settings import REPOSITORY, download_dir, fast_dev_run
 
 NO_OUTPUT_TAG = "samples"  # pictures of data are shown, never saved
 _TIMEOUT = 1200  # seconds a cell
-_METADATA = {
-    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
 # object addresses and folders that exist here only; compared output must not hold them
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 
@@ -105,7 +102,7 @@ def _save(job):
     chapter = nbformat.read(job.notebook, 4)
     executed = nbformat.read(job.output, 4)
     ran = [cell for cell in executed.cells if cell.cell_type == "code"]
-    count = 0
+    count, join_streams = 0, CoalesceStreamsPreprocessor()
     for number, (cell, source) in enumerate(
         zip([cell for cell in chapter.cells if cell.cell_type == "code"], ran, strict=True), 1
     ):
@@ -118,32 +115,17 @@ def _save(job):
         cell.execution_count = count
         if NO_OUTPUT_TAG in cell.metadata.get("tags", []):
             continue
-        cell.outputs = merge_streams(source.outputs)
+        cell.outputs = source.outputs
+        join_streams.preprocess_cell(cell, {}, number)  # how they were cut is chance
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = count
             found = local_trace(output)
             if found:
                 return f"code cell {number} shows {found}, which is of this machine only"
-    chapter.metadata = nbformat.from_dict(_METADATA)
+    chapter.metadata = nbformat.from_dict(METADATA)
     publish(chapter, Path(job.notebook))
     return None
-
-
-def merge_streams(outputs):
-    """Outputs with neighbouring pieces of one stream joined: how they were cut is chance."""
-    merged = []
-    for output in outputs:
-        before = merged[-1] if merged else None
-        if (
-            before is not None
-            and output.output_type == before.output_type == "stream"
-            and output.name == before.name
-        ):
-            before.text += output.text
-        else:
-            merged.append(output)
-    return merged
 
 
 def local_trace(output):

@@ -1,19 +1,19 @@
 """`course train`: one of the course's networks, trained by one process or by many.
 
-Every process runs `train_job`: the code of a notebook. Starting the processes, letting them meet,
-and starting all again when one dies is the work of torch's elastic launcher (`torchrun`).
+Starting many processes, letting them meet, and starting all again when one dies is the work of
+torch's launcher: `torchrun … -m course_utils.commands.train` takes what `course train` takes, and
+`course train --nproc N` calls it. Each process trains as a notebook would.
 """
 
 import contextlib
 import logging
-import multiprocessing
 import os
+import sys
 import tempfile
 import threading
-import uuid
-from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import torch
 
 from course_utils.commands.run.pool import cpu_count
@@ -25,33 +25,31 @@ from course_utils.nets import build, preset
 from course_utils.nets.googlenet import googlenet_loss
 from course_utils.training import train_ch6, try_gpu
 from course_utils.training.checkpoint import write_tensors
-from course_utils.training.processes import is_writer
+from course_utils.training.processes import is_writer, world
 
 CHANNELS, CLASSES, SIDE = 1, 10, 28  # of Fashion-MNIST
 SMALL = 32  # pixels a side that a CPU can train on
+_REASON = "COURSE_TRAIN_REASON"  # a file in which a process says what no further start would mend
 
 
-@dataclass(frozen=True)
-class Job:
-    """What to train, on Fashion-MNIST.
+def train(words, nproc, max_restarts, *, network, size, checkpoint, history, save, **settings):
+    """Train a network, in `nproc` processes of this machine if it is more than one.
 
-    network: name of a preset. options: arguments of its factory. size: pixels a side.
-    settings: further keyword arguments of `train_ch6`.
-    history, save: files for the record and for the weights, or None.
+    words: what the user wrote after `course train`. max_restarts: see `launch`. size: pixels a
+    side, or None. checkpoint, history, save: files, or None. settings: as the command has them.
+    Raises CourseError, before anything is started, if this network cannot be trained like that.
     """
-
-    network: str
-    options: dict
-    size: int
-    epochs: int
-    lr: float
-    batch_size: int
-    train_examples: int | None
-    test_examples: int | None
-    seed: int
-    settings: dict
-    history: str | None = None
-    save: str | None = None
+    options, size = fitted(network, size)
+    for path in filter(None, (checkpoint, history, save)):
+        if not Path(path).resolve().parent.is_dir():  # now, and not when the training is done
+            raise TrainingError(f"{path}: there is no such folder; make it first")
+    if nproc > 1 and world()[1] == 1:
+        launch(words, nproc, max_restarts)
+        return
+    with _launched() if world()[1] > 1 else contextlib.nullcontext():
+        net, record = _train_here(network, options, size, checkpoint=checkpoint, **settings)
+        if is_writer():
+            _write(net, record, history, save)
 
 
 def fitted(network, size=None):
@@ -84,144 +82,103 @@ def fitted(network, size=None):
     )
 
 
-def job_of(args):
-    """The Job that the arguments of the command describe. Raises CourseError if it cannot be."""
-    options, size = fitted(args.network, args.size)
-    settings = {
-        "optimizer": args.optimizer,
-        "scheduler": args.scheduler,
-        "init": args.init,
-        "amp": {"on": True, "off": False, "auto": "auto"}[args.amp],
-        "accumulate": args.accumulate,
-        "compile": args.compile,
-        "checkpoint": args.checkpoint,
-        "checkpoint_every": args.checkpoint_every,
-    }
-    for path in filter(None, (args.checkpoint, args.history, args.save)):
-        if not Path(path).resolve().parent.is_dir():  # now, and not when the training is done
-            raise TrainingError(f"{path}: there is no such folder; make it first")
-    return Job(
-        network=args.network,
-        options=options,
-        size=size,
-        epochs=args.epochs,
-        lr=args.lr,
-        batch_size=args.batch_size,
-        train_examples=args.train_examples,
-        test_examples=args.test_examples,
-        seed=args.seed,
-        settings=settings,
-        history=args.history,
-        save=args.save,
-    )
-
-
-def train_job(job):
-    """Train as a notebook would. Under the launcher every process calls this; they share."""
+def _train_here(
+    network, options, size, *, epochs, lr, batch_size, train_examples, test_examples, seed, **more
+):
+    """(net, History): what a notebook would do. more: further arguments of `train_ch6`."""
     train_iter, test_iter = load_data_fashion_mnist(
-        job.batch_size,
-        None if job.size == SIDE else job.size,
-        train_examples=job.train_examples,
-        test_examples=job.test_examples,
+        batch_size,
+        None if size == SIDE else size,
+        train_examples=train_examples,
+        test_examples=test_examples,
         device=try_gpu(),
-        seed=job.seed,
+        seed=seed,
     )
-    torch.manual_seed(job.seed)
-    net = build(job.network, **job.options)
-    history = train_ch6(
-        net,
-        train_iter,
-        test_iter,
-        job.epochs,
-        job.lr,
-        loss=googlenet_loss,  # of a network with one output: plain cross-entropy
-        seed=job.seed,
-        **job.settings,
+    torch.manual_seed(seed)
+    net = build(network, **options)
+    # googlenet_loss of a network with one output is plain cross-entropy
+    record = train_ch6(
+        net, train_iter, test_iter, epochs, lr, loss=googlenet_loss, seed=seed, **more
     )
-    if not is_writer():
-        return
+    return net, record
+
+
+def _write(net, record, history, save):
     try:
-        if job.history:
-            history.save(job.history)
+        if history:
+            record.save(history)
     except OSError as error:
         raise TrainingError(f"{error.filename}: cannot be written: {error.strerror}") from None
-    if job.save:
-        write_tensors(job.save, net.state_dict())
+    if save:
+        write_tensors(save, net.state_dict())
 
 
-def launch(job, processes, max_restarts=0, meeting=None):
-    """Train in several processes of this machine, which others may join.
+def launch(words, processes, max_restarts=0):
+    """Call `torchrun` for several processes of this machine, and say in a line what went wrong.
 
-    max_restarts: how often all start again, from their checkpoint, when one dies.
-    meeting: for several machines, torchrun's own options, such as {"nnodes": "2",
-    "rdzv-endpoint": "host:29400"}; each machine runs the same command.
-    Raises TrainingError if the processes cannot meet, or one of them fails.
+    words: arguments of `course train`. max_restarts: how often all start again, from their
+    checkpoint, when one dies. Raises TrainingError if one of them fails.
     """
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cpu_count() // processes)))
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    # Each start gets a store of its own: in a shared one processes would look for those that died.
-    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     logging.disable(logging.CRITICAL)  # the launcher's reports fill pages
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.elastic.rendezvous import RendezvousError
-    from torch.distributed.launcher.api import elastic_launch
 
     find_or_download(FASHION_MNIST)  # once, before every process wants it
-    meeting = meeting or {"rdzv-endpoint": "localhost:0", "rdzv-id": uuid.uuid4().hex}
-    if "rdzv-endpoint" in meeting:
-        meeting = {"rdzv-backend": "c10d", "rdzv-id": "course", **meeting}
-    words = [f"--{name}={value}" for name, value in meeting.items()]
-    words += [f"--nproc-per-node={processes}", f"--max-restarts={max_restarts}"]
-    config, _, _ = run.config_from_args(run.get_args_parser().parse_args([*words, "train"]))
+    options = [f"--nproc-per-node={processes}", f"--max-restarts={max_restarts}", "--standalone"]
+    # after -- the launcher takes none of our options for its own
+    program = ["--module", "--", "course_utils.commands.train", *words]
+    arguments = run.parse_args([*options, *program])
     with tempfile.TemporaryDirectory(prefix="course-train-") as folder:
         reason = Path(folder) / "reason"
+        os.environ[_REASON] = str(reason)
         try:
-            elastic_launch(config, _process)(job, reason)
+            run.run(arguments)
         except ChildFailedError as error:
             rank, failure = error.get_first_failure()
+            why = failure.message  # of an exception its record, of a signal a sentence
+            why = why["message"] if isinstance(why, dict) else why
             if not reason.exists():
-                raise TrainingError(f"process {rank} failed: {_last_line(failure)}") from None
-        except RendezvousError as error:
-            raise TrainingError(f"the machines could not meet: {error}") from None
+                raise TrainingError(f"process {rank} failed: {why.splitlines()[0]}") from None
         except SignalException:
             raise KeyboardInterrupt from None
         if reason.exists():
             raise TrainingError(reason.read_text("utf-8"))
 
 
-def _process(job, reason):
-    """What each started process does.
+@contextlib.contextmanager
+def _launched():
+    """What a process that a launcher started does around its training."""
+    from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
-    reason: a file for what is no accident but a mistake, which another start would not mend.
-    """
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    restarts = int(os.environ["TORCHELASTIC_RESTART_COUNT"])
-    one_machine = os.environ["WORLD_SIZE"] == os.environ["LOCAL_WORLD_SIZE"]
-    if one_machine and reason.exists():
-        return
-    quiet = contextlib.nullcontext() if is_writer() else contextlib.redirect_stdout(None)
-    with quiet:
-        if restarts:
+    reason = Path(os.environ[_REASON]) if _REASON in os.environ else None  # None: bare `torchrun`
+    if reason and reason.exists():
+        sys.exit(0)
+    with contextlib.nullcontext() if is_writer() else contextlib.redirect_stdout(None):
+        if restarts := int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)):
             most = os.environ["TORCHELASTIC_MAX_RESTARTS"]
             print(f"a process died: all start again (restart {restarts} of {most})", flush=True)
         try:
-            train_job(job)
-        except CourseError as error:
-            write_whole(reason, str(error))
-            raise
+            yield
+        except Exception as error:
+            if reason is None:
+                raise
+            if isinstance(error, CourseError):
+                write_whole(reason, str(error))
+            get_error_handler().record_exception(error)  # `launch` says it
+            sys.exit(1)
 
 
 def _end_with_parent():
     """Leave no process behind when the launcher itself is killed."""
-    multiprocessing.parent_process().join()
+    psutil.Process(os.getppid()).wait()
     os._exit(1)
 
 
-def _last_line(failure):
-    """What a process died of, in one line; its record may be a dict, or a whole traceback."""
-    message = failure.message
-    if isinstance(message, dict):
-        message = message["message"]
-    return message.strip().splitlines()[-1]
+if __name__ == "__main__":
+    from course_utils.commands.cli import main
+
+    sys.exit(main(["train", *sys.argv[1:]]))

@@ -6,9 +6,10 @@ import sys
 from importlib.metadata import entry_points
 
 import pytest
-from publishing import assert_refused, command, course, environment, make_course, notebook
+from publishing import assert_refused, called, command, course, environment, make_course, notebook
 
 import course_utils
+from course_utils.commands import cli
 
 
 def test_version_and_entry_point(tmp_path):
@@ -18,47 +19,46 @@ def test_version_and_entry_point(tmp_path):
     assert point.value == "course_utils.commands.cli:main"
 
 
-COMMANDS = [
-    "run",
-    "book",
-    "data",
-    "save",
-    "refresh",
-    "lab",
-    "progress",
-    "exercises",
-    "grade",
-    "bench",
-]
-
-
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", cli.course.commands)
 def test_help_says_what_a_command_does(tmp_path, name):
-    overview = course("--help", cwd=tmp_path).stdout
-    assert f"\n    {name}" in overview and "examples:" in overview
-    result = course(name, "--help", cwd=tmp_path)
-    assert result.returncode == 0 and result.stdout.startswith(f"usage: course {name}")
+    overview = called("--help", cwd=tmp_path).stdout
+    assert f"\n  {name} " in overview and "examples:" in overview and "..." not in overview[300:]
+    result = called(name, "-h", cwd=tmp_path)
+    assert result.returncode == 0 and result.stdout.startswith(f"Usage: course {name}")
+    assert called(name, "--help", cwd=tmp_path).stdout == result.stdout
 
 
 @pytest.mark.parametrize(
     "args, message",
     [
-        ([], "the following arguments are required: COMMAND"),
+        ([], "Missing command"),
         (["rum"], "rum"),
-        (["run", "--jobs", "0"], "--jobs: expected at least 1, got 0"),
+        (["run", "--jobs", "0"], "'--jobs': 0 is not in the range x>=1"),
         (["run", "--jobs", "two"], "--jobs"),
-        (["run", "--timeout", "0"], "--timeout: expected more than 0, got 0"),
+        (["run", "--timeout", "0"], "'--timeout': 0.0 is not in the range x>0"),
+        (["run", "--timeout", "nan"], "--timeout"),
+        (["run", "--out"], "--out"),
         (["save", "--chek"], "--chek"),
+        (["data", "mnist"], "mnist"),
+        (["grade"], "DIR"),
+        (["train", "lenet", "--nproc", 0], "--nproc"),
+        (["train", "lenet", "--data", "cifar"], "fashion-mnist"),
+        (["train", "lenet", "--lr", 0], "--lr"),
+        (["train", "lenet", "--amp", "maybe"], "auto"),
     ],
 )
 def test_bad_arguments(tmp_path, args, message):
-    result = course(*args, cwd=tmp_path)
-    assert result.returncode == 2
-    assert message in result.stderr and "Traceback" not in result.stderr
+    assert_refused(called(*args, cwd=tmp_path), message, "--help")
+
+
+@pytest.mark.parametrize("words, amp", [([], "off"), (["--amp"], "on"), (["--amp=auto"], "auto")])
+def test_amp_may_stand_alone(words, amp):
+    context = cli.course.commands["train"].make_context("train", ["lenet", *words])
+    assert context.params["amp"] == amp
 
 
 def test_nothing_heavy_is_imported_before_it_is_needed():
-    heavy = ("torch", "papermill", "nbformat", "matplotlib", "sphinx", "rich")
+    heavy = ("torch", "papermill", "nbformat", "jsonschema", "matplotlib", "sphinx", "rich")
     code = f"import sys, course_utils.commands.cli; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment(), capture_output=True, text=True
@@ -67,7 +67,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed():
 
 
 def test_data_shows_what_is_here_and_what_is_not(tmp_path):
-    result = course("data", cwd=tmp_path, COURSE_DATA=str(tmp_path))
+    result = called("data", cwd=tmp_path, COURSE_DATA=str(tmp_path))
     assert result.returncode == 0, result.stderr
     for word in ("fashion-mnist", "mnist", "verified"):
         assert word in result.stdout
@@ -76,33 +76,23 @@ def test_data_shows_what_is_here_and_what_is_not(tmp_path):
 
 def test_book_without_a_run_says_what_to_do(tmp_path):
     make_course(tmp_path, {"01_a": notebook("1")})
-    assert_refused(course("book", cwd=tmp_path), "course run")
+    assert_refused(called("book", cwd=tmp_path), "course run")
 
 
-def test_progress_bars_in_a_terminal(tmp_path):
+def test_progress_bars_in_a_terminal(tmp_path, monkeypatch):
     """On a terminal a live display names the chapter; the table and the status are the same."""
     pty = pytest.importorskip("pty")
     make_course(tmp_path, {"01_first": notebook("1", "2")})
+    monkeypatch.chdir(tmp_path)
+    for name, value in environment(TERM="xterm-256color", COLUMNS="120").items():
+        monkeypatch.setenv(name, value)
+    shown = []
 
-    leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        command("run", "--no-rate"),
-        cwd=tmp_path,
-        env=environment(TERM="xterm-256color", COLUMNS="120"),
-        stdout=follower,
-        stderr=follower,
-    )
-    os.close(follower)
-    shown = b""
-    while True:
-        try:
-            piece = os.read(leader, 65536)
-        except OSError:  # Linux says so when the other end is closed
-            break
-        if not piece:
-            break
-        shown += piece
-    assert process.wait(timeout=60) == 0
-    text = shown.decode()
+    def read(terminal):
+        shown.append(os.read(terminal, 65536))
+        return shown[-1]
+
+    assert pty.spawn(command("run", "--no-rate"), read) == 0
+    text = b"".join(shown).decode()
     assert "cell 1 of 2" in text or "cell 2 of 2" in text or "starting" in text
     assert "passed" in text and "report.html" in text

@@ -5,7 +5,7 @@ import json
 import nbformat
 import pytest
 from browser import chromium_or_skip
-from publishing import assert_refused, course, make_course, notebook
+from publishing import assert_refused, called, course, make_course, notebook
 
 from course_utils.commands.book import build_book
 from course_utils.commands.grade.export import student_notebook
@@ -70,18 +70,18 @@ def test_the_command_refuses_to_replace(tmp_path):
     result = course(*arguments, cwd=tmp_path)
     assert result.returncode == 0 and result.stdout == f"{file}\n", result.stderr
     file.write_text("a teacher's changes")
-    assert_refused(course(*arguments, cwd=tmp_path), file.name, "--force")
+    assert_refused(called(*arguments, cwd=tmp_path), file.name, "--force")
     assert file.read_text() == "a teacher's changes"
-    assert course(*arguments, "--force", cwd=tmp_path).returncode == 0
+    assert called(*arguments, "--force", cwd=tmp_path).returncode == 0
     assert json.loads(file.read_text())["cells"]
 
 
 def test_the_command_lists_and_names_what_is_wrong(tmp_path):
     first = exercises_of(f"{WITH_EXERCISES[0].number:02}")[0]
-    assert f"{first.title}\n" in course("exercises", cwd=tmp_path).stdout
-    assert_refused(course("exercises", "lennet", cwd=tmp_path), "lenet")
+    assert f"{first.title}\n" in called("exercises", cwd=tmp_path).stdout
+    assert_refused(called("exercises", "lennet", cwd=tmp_path), "lenet")
     make_course(tmp_path, {"77_nothing": notebook("1")})
-    assert_refused(course("exercises", "77", "--export", "out", cwd=tmp_path), "77_nothing")
+    assert_refused(called("exercises", "77", "--export", "out", cwd=tmp_path), "77_nothing")
     assert not (tmp_path / "out").exists()
 
 

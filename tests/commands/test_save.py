@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from publishing import REPOSITORY, assert_refused, course, make_course, notebook
+from publishing import REPOSITORY, assert_refused, called, course, make_course, notebook
 
 from course_utils.commands.save import check_modules, module_source, save_modules
 from course_utils.errors import SaveError
@@ -76,28 +76,28 @@ def test_modules_are_formatted(tmp_path, cells):
 
 def test_save_then_check_then_stale_missing_orphaned(folder):
     (nets(folder) / "__init__.py").write_text("# by hand\n")
-    check = course("save", "--check", cwd=folder)
+    check = called("save", "--check", cwd=folder)
     assert check.returncode == 1 and "round.py is missing" in check.stderr
-    saved = course("save", cwd=folder)
+    saved = called("save", cwd=folder)
     assert saved.returncode == 0 and "wrote course_utils/nets/round.py" in saved.stdout
     assert (nets(folder) / "round.py").read_bytes() == MODULE.encode()
-    assert course("save", "--check", cwd=folder).returncode == 0
-    assert course("save", cwd=folder).stdout == ""
+    assert called("save", "--check", cwd=folder).returncode == 0
+    assert called("save", cwd=folder).stdout == ""
 
     make_course(folder, {"03_square": notebook(IMPORTS)})
     (folder / "chapters" / "01_round.ipynb").rename(folder / "chapters" / "01_circle.ipynb")
     (nets(folder) / "square.py").write_text(MODULE)
-    check = course("save", "--check", cwd=folder)
+    check = called("save", "--check", cwd=folder)
     assert check.returncode == 1
     for problem in ("circle.py is missing", "square.py is stale", "round.py is orphaned"):
         assert f"course_utils/nets/{problem}" in check.stderr
-    course("save", cwd=folder)
+    called("save", cwd=folder)
     assert {path.name for path in nets(folder).glob("*.py")} == {
         "__init__.py",
         "circle.py",
         "square.py",
     }
-    assert course("save", "--check", cwd=folder).returncode == 0
+    assert called("save", "--check", cwd=folder).returncode == 0
 
 
 def test_a_module_edited_by_hand_is_stale(folder):
@@ -129,7 +129,7 @@ def test_a_file_written_by_hand_is_never_replaced(folder):
 )
 def test_cells_that_cannot_be_saved(tmp_path, cell, message):
     make_course(tmp_path, {"01_bad": notebook("x = 1", cell)})
-    assert_refused(course("save", cwd=tmp_path), message, "code cell 2")
+    assert_refused(called("save", cwd=tmp_path), message, "code cell 2")
 
 
 def test_imports_come_first(tmp_path):
@@ -152,4 +152,4 @@ def test_the_courses_own_modules_are_current():
 def test_a_folder_that_cannot_be_written(folder):
     (nets(folder)).rmdir()
     nets(folder).write_text("a file, not a folder")
-    assert_refused(course("save", cwd=folder), "cannot be written")
+    assert_refused(called("save", cwd=folder), "cannot be written")

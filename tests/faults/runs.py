@@ -11,9 +11,9 @@ from pathlib import Path
 
 import nbformat
 import psutil
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from publishing import CHAPTER, REPOSITORY, command, environment, make_course, notebook
 
-from course_utils.commands.refresh import merge_streams
 from faults.harness import Tree, wait_until
 
 NAMES = ("01_a", "02_b", "03_c")
@@ -115,9 +115,8 @@ def _cells(path):
     made = nbformat.read(path, 4)
     nbformat.validate(made)
     # how the kernel cuts what is printed into pieces is chance
-    return [
-        (cell.cell_type, cell.source, merge_streams(cell.get("outputs", []))) for cell in made.cells
-    ]
+    made, _ = CoalesceStreamsPreprocessor().preprocess(made, {})
+    return [(cell.cell_type, cell.source, cell.get("outputs", [])) for cell in made.cells]
 
 
 def traces(folder):

@@ -35,7 +35,7 @@ def trainers(tree):
     for process in tree.alive():
         try:
             parent, name = process.parent(), " ".join(process.cmdline())
-            if parent and parent.pid == tree.process.pid and "spawn_main" in name:
+            if parent and parent.pid == tree.process.pid and "commands.train" in name:
                 found[process.create_time(), process.pid] = process
         except psutil.Error:
             continue

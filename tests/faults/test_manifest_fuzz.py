@@ -38,32 +38,14 @@ SMALL = (
     + '[chapter.published]\ntest_acc = [0.7, 0.8]\nsource = "s"\n'
 )
 # what a value of the manifest may be replaced by
+VALUES_IN_TOML = [
+    "nan", "-inf", "1e999", "true", "[]", "{}", '""', '"\\u0000"', '"03_\\u0000.ipynb"',
+    '"../../01_a.ipynb"', '"/01_a.ipynb"', '"٣_a.ipynb"', "1979-05-27T07:32:00Z", "[nan, nan]",
+    "[-inf, inf]", "[[1, 2], 3]", f'"03_{"x" * 300}.ipynb"', f'"{"9" * 5000}_a.ipynb"', "9" * 5000,
+    "1" + "0" * 400, "[" * 5000,
+]  # fmt: skip
 VALUES = st.one_of(
-    st.sampled_from(
-        [
-            "nan",
-            "-inf",
-            "1e999",
-            "true",
-            "[]",
-            "{}",
-            '""',
-            '"\\u0000"',
-            '"03_' + "x" * 300 + '.ipynb"',
-            '"03_\\u0000.ipynb"',
-            '"../../01_a.ipynb"',
-            '"/01_a.ipynb"',
-            '"٣_a.ipynb"',
-            '"9' + "9" * 5000 + '_a.ipynb"',
-            "9" * 5000,
-            "1" + "0" * 400,
-            "1979-05-27T07:32:00Z",
-            "[nan, nan]",
-            "[-inf, inf]",
-            "[[1, 2], 3]",
-            "[" * 5000,
-        ]
-    ),
+    st.sampled_from(VALUES_IN_TOML),
     st.text(max_size=20).map(json.dumps),
     st.integers().map(str),
     st.floats().map(str),

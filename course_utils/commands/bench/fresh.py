@@ -20,10 +20,10 @@ def in_fresh_process(function, *arguments):
     arguments: what JSON can hold.
     Raises RunError, with the last line of its error, if the process fails.
     """
-    from course_utils.commands.run.pool import worker_environment
+    from course_utils.commands.run.pool import kernel_environment
 
     command = [sys.executable, "-m", __name__, function.__name__, json.dumps(arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env=worker_environment())
+    done = subprocess.run(command, capture_output=True, text=True, env=kernel_environment())
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"]
         raise RunError(f"a process for {function.__name__} failed: {said[-1]}")

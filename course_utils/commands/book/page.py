@@ -11,11 +11,9 @@ from course_utils.commands.book.equations import number_equations, tags_of
 from course_utils.commands.book.figures import Captions, describe_figures, has_figures
 from course_utils.commands.book.prose import HEADING, headings, without_fences
 from course_utils.commands.book.references import link_references
+from course_utils.commands.notebooks import CHAPTER_LINK, INJECTED_TAG
 from course_utils.errors import BookError
 from course_utils.results import RECORD_MIME
-
-INJECTED_TAG = "injected-parameters"
-CHAPTER_LINK = re.compile(r"(?<!!)\[([^\]\[]+)\]\((\d+)_\w+\.ipynb(?:#[^)]*)?\)")
 
 
 @dataclass(frozen=True)

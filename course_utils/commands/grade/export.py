@@ -11,9 +11,14 @@ from pathlib import Path
 import nbformat
 from nbformat import v4
 
-from course_utils.commands.book.page import CHAPTER_LINK
 from course_utils.commands.grade.needed import needed, statements
-from course_utils.commands.notebooks import code_cells, read_notebook, select_chapters
+from course_utils.commands.notebooks import (
+    CHAPTER_LINK,
+    METADATA,
+    code_cells,
+    read_notebook,
+    select_chapters,
+)
 from course_utils.commands.run.folder import prepare_folder
 from course_utils.commands.save import module_source
 from course_utils.errors import RunError
@@ -83,11 +88,7 @@ def student_notebook(chapter, checks=False):
         prompt = []
     setup = v4.new_code_cell(_setup(chapter, made, checks))
     introduction = v4.new_markdown_cell(_INTRODUCTION.format(title=chapter.title))
-    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-    return v4.new_notebook(
-        cells=[introduction, setup, *made],
-        metadata={"kernelspec": kernel, "language_info": {"name": "python"}},
-    )
+    return v4.new_notebook(cells=[introduction, setup, *made], metadata=METADATA)
 
 
 def _setup(chapter, made, checks):

@@ -8,8 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from course_utils.commands.notebooks import INJECTED_TAG
-from course_utils.commands.plain import COLOUR_CODES
+from course_utils.commands.notebooks import COLOUR_CODES, INJECTED_TAG
 from course_utils.files import write_whole
 from course_utils.results import RECORD_MIME
 

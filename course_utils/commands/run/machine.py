@@ -8,7 +8,7 @@ import time
 from importlib import metadata
 
 import course_utils
-from course_utils.commands.run.pool import cpu_count, worker_environment
+from course_utils.commands.run.pool import cpu_count, kernel_environment
 
 _PACKAGES = ("torch", "torchvision", "numpy", "matplotlib", "papermill", "d2l", "mlxtend")
 
@@ -46,7 +46,7 @@ def measure():
             capture_output=True,
             text=True,
             timeout=120,
-            env=worker_environment(),
+            env=kernel_environment(),
         )
         return json.loads(done.stdout) if done.returncode == 0 else nothing
     except (OSError, ValueError, subprocess.TimeoutExpired):

@@ -73,7 +73,7 @@ async def _run_all(jobs, at_once, show, enter, scratch, stop_on_failure):
 
 
 def _start(name, job, at_once, show, scratch):
-    environment = worker_environment(None if job.alone else threads_of(at_once), scratch)
+    environment = kernel_environment(None if job.alone else threads_of(at_once), scratch)
     environment.setdefault("COURSE_PROGRESS_FILE", "none")  # a batch run is no learner
     if job.report is not None:
         environment["COURSE_REPORT"] = job.report
@@ -102,7 +102,7 @@ def python_path():
     return os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
 
 
-def worker_environment(threads=None, scratch=None):
+def kernel_environment(threads=None, scratch=None):
     """Environment of a kernel: finds course_utils, shows no progress bars, shares the cores.
 
     scratch: folder for its temporary files; None: the system's.

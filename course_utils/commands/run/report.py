@@ -5,7 +5,7 @@ import json
 import math
 from pathlib import Path
 
-from course_utils.commands.plain import plain
+from course_utils.commands.notebooks import plain
 from course_utils.errors import RunError
 from course_utils.files import write_whole
 from course_utils.settings import fast_dev_run

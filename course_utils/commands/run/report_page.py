@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from course_utils.commands.plain import plain
+from course_utils.commands.notebooks import plain
 from course_utils.commands.run.report import COLUMNS, error_line, minutes, notes, rows
 from course_utils.files import write_whole
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import course_utils
 from course_utils import settings
 from course_utils.commands.notebooks import code_cells, read_notebook, tags_of
-from course_utils.commands.run.pool import worker_environment
+from course_utils.commands.run.pool import kernel_environment
 from course_utils.commands.run.report import RESULT
 
 # part of a fingerprint -> what to say when it differs
@@ -133,7 +133,7 @@ def _hashes(names):
             [sys.executable, "-m", __name__, *sets],
             stdout=subprocess.PIPE,
             encoding="utf-8",
-            env=worker_environment(),
+            env=kernel_environment(),
         )
         # without torch no chapter can train, and each will say so
         hashes |= json.loads(done.stdout) if done.returncode == 0 else dict.fromkeys(sets)

@@ -199,12 +199,11 @@ def dropout_case(*shape, p, training=None, dtype=torch.float32, note=""):
     steady = p == 0 or training is False
     margin = 6.8 * (p * (1 - p) / (shape[0] * shape[1])) ** 0.5  # as many spreads of a coin's share
     random = Band(0, 0) if steady else Band(0.9, 1)
+    factors_seen = [1.0] if steady else [0.0, round(1 / (1 - p), 4)]
     expected = {
         "shape": shape,
         "dtype": str(dtype),
-        "factors by which numbers are multiplied": [1.0]
-        if steady
-        else [0.0, round(1 / (1 - p), 4)],
+        "factors by which numbers are multiplied": factors_seen,
         "dropped in part": 0,
         "share that is dropped": Band(0, 0) if steady else Band(p - margin, p + margin),
         "share of examples that lose others than the first one does": random,
@@ -542,11 +541,7 @@ def kernel_by_torch(first, second):
     kind="code",
     minutes=30,
     cases=lambda: [
-        case(
-            torch.full((1, 1, 1, 1), 3.0),
-            torch.full((1, 1, 1, 1), 5.0),
-            note="windows of one pixel",
-        ),
+        case(torch.full((1, 1, 1, 1), 3.0), counting(1, 1, 1, 1) + 5, note="windows of one pixel"),
         case(counting(1, 1, 2, 2), torch.full((1, 1, 1, 1), 2.0)),
         case(counting(1, 1, 2, 2), counting(1, 1, 2, 2) + 1),
         case(counting(2, 1, 1, 1) + 1, counting(1, 2, 2, 2), note="two channels in between"),

@@ -164,15 +164,7 @@ def told_by_squares(p, q, n):
     minutes=10,
     cases=lambda: [
         case(1.0, 1.0, 3, note="both are perfect: nothing to tell"),
-        *several(
-            (1.0, 0.0, 3),
-            (0.6, 0.4, 20),
-            (0.5, 0.93, 7),
-            (0.93, 0.5, 10),
-            (0.9, 0.93, 200),
-            (0.90, 0.91, 2000),
-            (0.90, 0.91, 10_000),
-        ),
+        *several((1.0, 0.0, 3), (0.6, 0.4, 20), (0.5, 0.93, 7), (0.93, 0.5, 10), (0.9, 0.91, 2000)),
         case(0.5, 0.93, 10, note="two spreads that are not alike"),
         case(0.91, 0.90, 10_000, note="the first is the better one"),
         case(0.9, 0.9075, 10_000, note="less than 1.96 standard errors, more than 1.65"),
@@ -353,10 +345,6 @@ def beaten(prices, gains):
         case({"a": 1, "b": 1}, {"a": 0.4, "b": 0.5}, note="one price, one is better"),
         case({"a": 1, "b": 1}, {"a": 0.5, "b": 0.5}, note="twins: neither beats the other"),
         case({"b": 9, "a": 3, "c": 5}, {"c": 0.7, "a": 0.8, "b": 0.9}),
-        case(
-            {"small": 1, "middle": 5, "wasteful": 6, "large": 9},
-            {"small": 0.7, "middle": 0.9, "wasteful": 0.8, "large": 0.95},
-        ),
         case({n: len(n) for n in ("x", "yy", "zzz")}, {"x": 0.9, "yy": 0.8, "zzz": 0.7}),
     ],
     reference=beaten,

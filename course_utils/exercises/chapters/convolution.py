@@ -245,7 +245,7 @@ def broken_depthwise(X, K):
     return F.conv2d(X, K[None])
 
 
-def depthwise_by_channel(X, K):
+def per_channel(X, K):
     planes = [F.conv2d(X[:, c : c + 1], K[None, None, c]) for c in range(len(K))]
     return torch.cat(planes, dim=1)
 
@@ -260,15 +260,13 @@ def depthwise_by_channel(X, K):
         case(distinct(2, 2, 2, 3), distinct(2, 2, 2), note="two images"),
         case(distinct(2, 3, 5, 6).double(), distinct(3, 2, 2).double()),
     ],
-    reference=depthwise_by_channel,
+    reference=per_channel,
     stub=broken_depthwise,
     misconceptions={
         "the channels are added up": lambda X, K: (
             F.conv2d(X, K[None]).expand(-1, len(K), -1, -1).clone()
         ),
-        "every channel gets the first kernel": lambda X, K: depthwise_by_channel(
-            X, K[:1].expand_as(K)
-        ),
+        "every channel gets the first kernel": lambda X, K: per_channel(X, K[:1].expand_as(K)),
     },
     gradient=True,
     hints=[

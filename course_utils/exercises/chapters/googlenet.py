@@ -32,14 +32,7 @@ def macs_by_ones(c_in, c_out, k, side):
     kind="warm-up",
     minutes=2,
     cases=lambda: [
-        *several(
-            (192, 16, 1, 28),
-            (1, 1, 1, 1),
-            (2, 3, 1, 1),
-            (3, 2, 5, 4),
-            (16, 32, 5, 28),
-            (64, 32, 3, 14),
-        ),
+        *several((192, 16, 1, 28), (1, 1, 1, 1), (2, 3, 1, 1), (3, 2, 5, 4), (64, 32, 3, 14)),
         case(1, 1, 1, 3, note="nine pixels, one multiplication each"),
         case(1, 1, 3, 5, note="at the border the window meets zeros: they count, too"),
     ],

@@ -20,9 +20,7 @@ TITLE = "LeNet"
     kind="warm-up",
     minutes=2,
     cases=lambda: [
-        *several(
-            (28, 5, 2, 1), (1, 1, 0, 1), (28, 2, 0, 2), (7, 3, 0, 2), (8, 3, 1, 3), (224, 11, 2, 4)
-        ),
+        *several((28, 5, 2, 1), (1, 1, 0, 1), (7, 3, 0, 2), (8, 3, 1, 3), (224, 11, 2, 4)),
         case(5, 5, 0, 1, note="the window just fits"),
         case(8, 3, 0, 2, note="a pixel is left over"),
         case(10, 3, 0, 4, note="most of a step is left over: rounded down all the same"),
@@ -352,9 +350,7 @@ def step_without_clearing(net, X, y, lr):
             note="gradients of an earlier step are still there",
         ),
         case(small_net(3, 4, 2), distinct(5, 3), torch.tensor([0, 1, 1, 0, 0]), 0.2),
-        case(
-            small_net(4, 3).double(), distinct(6, 4).double(), torch.tensor([0, 1, 2, 2, 1, 0]), 0.9
-        ),
+        case(small_net(4, 3).double(), distinct(4, 4).double(), torch.tensor([0, 1, 2, 2]), 0.9),
     ],
     reference=step_by_backward,
     misconceptions={

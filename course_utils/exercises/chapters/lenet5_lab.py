@@ -299,9 +299,7 @@ def broken_mean_loss(net, batches):
         case(nn.Linear(2, 3), some_batches(1), note="a single example"),
         case(nn.Linear(2, 3), some_batches(3, 1), note="the last batch is smaller"),
         case(net_with(nn.Dropout()), some_batches(4), note="a net with dropout"),
-        case(
-            net_with(nn.BatchNorm1d(8)), some_batches(4, 2), note="a net with batch normalisation"
-        ),
+        case(net_with(nn.BatchNorm1d(8)), some_batches(4, 2), note="a net that normalises batches"),
         case(GraphWatcher(2, 3), some_batches(2, 2, 2, 2), note="a net that watches its graphs"),
         case(nn.Linear(2, 3).double(), some_batches(8, 8, 3, dtype=torch.float64)),
     ],
@@ -360,9 +358,7 @@ def top_by_sorting(logits, k):
     reference=top_by_sorting,
     misconceptions={
         "logits are returned, not probabilities": lambda logits, k: logits.topk(k)[::-1],
-        "probabilities come first: the classes should": lambda logits, k: top_by_sorting(logits, k)[
-            ::-1
-        ],
+        "probabilities come first: the classes should": lambda *args: top_by_sorting(*args)[::-1],
         "the softmax goes over the batch, not over the classes": lambda logits, k: torch.softmax(
             logits, dim=0
         ).topk(k)[::-1],
@@ -370,9 +366,7 @@ def top_by_sorting(logits, k):
             top_by_sorting(logits, k)[0],
             torch.softmax(logits.topk(k).values, dim=1),
         ),
-        "the least likely come first": lambda logits, k: torch.softmax(logits, dim=1).topk(
-            k, largest=False
-        )[::-1],
+        "the least likely come first": lambda x, k: x.softmax(1).topk(k, largest=False)[::-1],
     },
     hints=[
         "First make probabilities of the logits: along which axis must they add up to 1?",

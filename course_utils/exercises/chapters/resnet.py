@@ -26,11 +26,7 @@ TITLE = "ResNet"
         case(torch.square, distinct(2, 3), note="f(X) = X²"),
         case(nn.Conv2d(2, 2, 3, padding=1), distinct(1, 2, 3, 4)),
         case(nn.Linear(3, 3).double(), distinct(4, 3).double()),
-        refused(
-            nn.Conv2d(2, 1, 1),
-            distinct(1, 2, 2, 2),
-            note="f(X) has one channel: PyTorch would add it to both without a word",
-        ),
+        refused(nn.Conv2d(2, 1, 1), distinct(1, 2, 2, 2), note="f(X) has one channel only"),
         refused(nn.MaxPool2d(2), distinct(1, 1, 4, 4), note="f halves the image"),
     ],
     reference=lambda f, X: torch.where(f(X) > -X, f(X) + X, 0 * X),

@@ -129,14 +129,12 @@ def block_from(order, bias=False, padding=1):
     """Blocks made of an order of the letters c(onvolution), b(atch norm), r(elu)."""
 
     def build(num_convs, in_channels, out_channels):
-        make = {
-            "c": lambda i: nn.Conv2d(
-                out_channels if i else in_channels, out_channels, 3, padding=padding, bias=bias
-            ),
-            "b": lambda i: nn.BatchNorm2d(out_channels),
-            "r": lambda i: nn.ReLU(),
-        }
-        layers = [make[letter](i) for i in range(num_convs) for letter in order]
+        layers, channels = [], in_channels
+        for _ in range(num_convs):
+            conv = nn.Conv2d(channels, out_channels, 3, padding=padding, bias=bias)
+            make = {"c": conv, "b": nn.BatchNorm2d(out_channels), "r": nn.ReLU()}
+            layers += [make[letter] for letter in order]
+            channels = out_channels
         return nn.Sequential(*layers, nn.MaxPool2d(2))
 
     return build
@@ -243,10 +241,7 @@ def broken_flatten(X):
     cases=lambda: [
         case(counting(1, 2, 1, 2), note="one image is a batch, too"),
         case(distinct(5, 1, 1, 1), note="one number per image"),
-        case(
-            distinct(2, 3, 2, 3).to(memory_format=torch.channels_last),
-            note="channels-last memory, as in this chapter's training",
-        ),
+        case(distinct(2, 3, 2, 3).to(memory_format=torch.channels_last), note="channels last"),
         case(distinct(96, 4, 2, 2).double(), note="128 does divide their number"),
     ],
     reference=lambda X: torch.stack([image.reshape(-1) for image in X]),

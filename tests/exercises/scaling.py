@@ -114,6 +114,9 @@ answers(
     "10.5",
     right=[
         ring,
+        lambda parameters, n, bandwidth, latency: (
+            (n - 1) * (2 * latency + 8 * parameters / n / bandwidth)
+        ),
     ],
     wrong={
         "numbers, not bytes": partial(ring, each=1),

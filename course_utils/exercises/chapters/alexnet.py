@@ -195,7 +195,7 @@ def seen_of_dropout(Y):
 
 
 def dropout_case(*shape, p, training=None, dtype=torch.float32, note=""):
-    """training: also an argument, unless it is None."""
+    """For dropout2d; and for dropout, whose third argument is `training`."""
     steady = p == 0 or training is False
     margin = 6.8 * (p * (1 - p) / (shape[0] * shape[1])) ** 0.5  # as many spreads of a coin's share
     random = Band(0, 0) if steady else Band(0.9, 1)

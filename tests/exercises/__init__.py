@@ -7,7 +7,8 @@
         equivalent={"1 -> 2 in 'x + 1'": "why"},    # made mutants that are right after all
     )
 
-`mutation.py` makes more wrong answers out of the solution itself.
+`mutation.py` makes most wrong answers out of the solution itself. Those by hand are the mistakes
+that no mutant makes: they fail elsewhere or in another way, or are ones that people do make.
 """
 
 from dataclasses import dataclass
@@ -26,3 +27,13 @@ ANSWERS = {}
 def answers(id, *, right, wrong, equivalent=None):
     assert id not in ANSWERS, f"{id} is declared twice"
     ANSWERS[id] = Answers(right, wrong, equivalent or {})
+
+
+def alike(why, *mutants):
+    """For `equivalent`: these mutants are right, all for one reason."""
+    return dict.fromkeys(mutants, why)
+
+
+def with_entry(entries, place, value):
+    """The answer `entries`, but for one of them."""
+    return lambda: [*entries[:place], value, *entries[place + 1 :]]

@@ -2,10 +2,13 @@
 
 import math
 import statistics
+from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import nn
 
+from course_utils.exercises.chapters.inputs import several
 from course_utils.exercises.checker.declare import Band, case, exercise
 
 TITLE = "Comparing networks"
@@ -16,21 +19,17 @@ TITLE = "Comparing networks"
     kind="warm-up",
     minutes=2,
     cases=lambda: [
-        case(10, 5),
+        *several((10, 5), (40, 3), (1_000_000, 999_999)),
         case(7, 2, note="half a time more"),
         case(6, 100, note="parameters that this image hardly uses"),
-        case(40, 3),
         case(416_520, 61_706, note="LeNet-5"),
-        case(1_000_000, 999_999),
     ],
     # in tenths, half up: another rounding than the solution's, but no case here is a tie
     reference=lambda macs, parameters: (20 * macs + parameters) // (2 * parameters) / 10,
     misconceptions={
         "it is not rounded": lambda macs, parameters: macs / parameters,
         "the fraction is upside down": lambda macs, parameters: round(parameters / macs, 1),
-        "FLOPs are taken, two for each MAC": lambda macs, parameters: round(
-            2 * macs / parameters, 1
-        ),
+        "FLOPs are taken, two for each MAC": lambda macs, n: round(2 * macs / n, 1),
         "it is rounded to a whole number": lambda macs, parameters: round(macs / parameters),
     },
     hints=[
@@ -46,7 +45,7 @@ def ex09_1_reuse(macs, parameters):
     return round(macs / parameters, 1)
 
 
-def deviation_of_the_mean(correct, n):
+def deviation(correct, n):
     return statistics.pstdev([1.0] * correct + [0.0] * (n - correct)) / n**0.5
 
 
@@ -55,26 +54,16 @@ def deviation_of_the_mean(correct, n):
     kind="code",
     minutes=5,
     cases=lambda: [
-        case(1, 2),
-        case(3, 4),
+        *several((1, 2), (3, 4), (180, 200), (1843, 2000), (9000, 10_000)),
         case(5, 5, note="all right: no spread, says the formula"),
         case(0, 7, note="none right"),
-        case(180, 200),
-        case(1843, 2000),
-        case(9000, 10_000),
     ],
-    reference=deviation_of_the_mean,
+    reference=deviation,
     misconceptions={
-        "the root is missing": lambda correct, n: deviation_of_the_mean(correct, n) ** 2,
-        "it is not divided by the number of images": lambda correct, n: (
-            deviation_of_the_mean(correct, n) * n**0.5
-        ),
-        "it is the 95 % margin, 1.96 times too wide": lambda correct, n: (
-            1.96 * deviation_of_the_mean(correct, n)
-        ),
-        "it is the error of the count, not of the accuracy": lambda correct, n: (
-            n * deviation_of_the_mean(correct, n)
-        ),
+        "the root is missing": lambda *counts: deviation(*counts) ** 2,
+        "it is not divided by the number of images": lambda hits, n: deviation(hits, n) * n**0.5,
+        "it is the 95 % margin, 1.96 times too wide": lambda *counts: 1.96 * deviation(*counts),
+        "it is the error of the count, not of the accuracy": lambda k, n: n * deviation(k, n),
     },
     hints=[
         "The accuracy is p = correct / n.",
@@ -140,22 +129,16 @@ def images_by_search(p, margin):
     kind="code",
     minutes=8,
     cases=lambda: [
-        case(0.5, 0.4),
+        *several((0.5, 0.4), (0.9, 0.3), (0.97, 0.05), (0.9, 0.02), (0.9, 0.011)),
         case(0.6, 0.9, note="nearly any margin will do"),
-        case(0.9, 0.3),
-        case(0.97, 0.05),
         case(0.2, 0.04, note="an accuracy far below one half"),
-        case(0.9, 0.02),
-        case(0.9, 0.011),
     ],
     reference=images_by_search,
     misconceptions={
         "it is rounded down: then the margin is just missed": lambda p, margin: (
             images_by_search(p, margin) - 1
         ),
-        "the margin is one standard error, not 1.96": lambda p, margin: math.ceil(
-            p * (1 - p) / margin**2
-        ),
+        "the margin is one standard error, not 1.96": lambda p, m: math.ceil(p * (1 - p) / m**2),
         "the worst case p = 0.5 is taken": lambda p, margin: images_by_search(0.5, margin),
     },
     hints=[
@@ -181,14 +164,8 @@ def told_by_squares(p, q, n):
     minutes=10,
     cases=lambda: [
         case(1.0, 1.0, 3, note="both are perfect: nothing to tell"),
-        case(1.0, 0.0, 3),
-        case(0.6, 0.4, 20),
+        *several((1.0, 0.0, 3), (0.6, 0.4, 20), (0.5, 0.93, 7), (0.93, 0.5, 10), (0.9, 0.91, 2000)),
         case(0.5, 0.93, 10, note="two spreads that are not alike"),
-        case(0.5, 0.93, 7),
-        case(0.93, 0.5, 10),
-        case(0.9, 0.93, 200),
-        case(0.90, 0.91, 2000),
-        case(0.90, 0.91, 10_000),
         case(0.91, 0.90, 10_000, note="the first is the better one"),
         case(0.9, 0.9075, 10_000, note="less than 1.96 standard errors, more than 1.65"),
     ],
@@ -240,9 +217,7 @@ def broken_mean_accuracy(batches):
     stub=broken_mean_accuracy,
     misconceptions={
         "every batch counts alike, however small it is": broken_mean_accuracy,
-        "it is divided by the number of batches": lambda batches: (
-            sum(correct for correct, _ in batches) / len(batches)
-        ),
+        "it is divided by the number of batches": lambda b: sum(right for right, _ in b) / len(b),
         "all batches are taken to be as large as the first": lambda batches: (
             sum(correct for correct, _ in batches) / (batches[0][1] * len(batches))
         ),
@@ -294,12 +269,8 @@ class FakeNet(nn.Module):
         return f"FakeNet{self.seconds}"
 
 
-def net_cases():
-    one = torch.zeros(1, 1, 2, 2)
-    yield case(FakeNet(9, 1, 1, 1, 1, 1), one, fake_clock, note="slow at the first call")
-    yield case(FakeNet(9, 2, 1, 30, 3, 1), one, fake_clock, note="once something else ran, too")
-    yield case(FakeNet(9, 5, 2, 4, 3, 1), torch.zeros(4, 1, 2, 2), fake_clock, note="four images")
-    yield case(FakeNet(4, 8, 9, 8, 7, 6), torch.zeros(2, 3, 2, 2), fake_clock)
+def net_case(*seconds, images=(1, 1, 2, 2), note=""):
+    return case(FakeNet(*seconds), torch.zeros(images), fake_clock, note=note)
 
 
 def broken_throughput(net, X, clock):
@@ -312,7 +283,12 @@ def broken_throughput(net, X, clock):
     title="Repair: a throughput that is too low",
     kind="repair",
     minutes=15,
-    cases=net_cases,
+    cases=lambda: [
+        net_case(9, 1, 1, 1, 1, 1, note="slow at the first call"),
+        net_case(9, 2, 1, 30, 3, 1, note="once something else ran, too"),
+        net_case(9, 5, 2, 4, 3, 1, images=(4, 1, 2, 2), note="four images"),
+        net_case(4, 8, 9, 8, 7, 6, images=(2, 3, 2, 2)),
+    ],
     reference=lambda net, X, clock: 1 / sorted(net.seconds[1:6])[2],
     stub=broken_throughput,
     misconceptions={
@@ -322,9 +298,7 @@ def broken_throughput(net, X, clock):
             5 / sum(net.seconds[1:6])
         ),
         "the fastest call is taken": lambda net, X, clock: 1 / min(net.seconds[1:6]),
-        "it is per call, not per image": lambda net, X, clock: (
-            1 / sorted(net.seconds[1:6])[2] / len(X)
-        ),
+        "it is per call, not per image": lambda net, X, _: 1 / sorted(net.seconds[1:6])[2] / len(X),
     },
     hints=[
         "Call the net once before the first look at the clock.",
@@ -348,42 +322,34 @@ def ex09_7_throughput(net, X, clock):
     return len(X) / statistics.median(seconds)
 
 
-def price_cases():
-    yield case({"a": 1}, {"a": 0.5}, note="alone")
-    yield case({"a": 1, "b": 2}, {"a": 0.5, "b": 0.4})
-    yield case({"a": 1, "b": 2}, {"a": 0.4, "b": 0.5}, note="dearer, but better")
-    yield case({"a": 1, "b": 2}, {"a": 0.5, "b": 0.5}, note="equally good, but dearer")
-    yield case({"a": 1, "b": 1}, {"a": 0.4, "b": 0.5}, note="one price, one is better")
-    yield case({"a": 1, "b": 1}, {"a": 0.5, "b": 0.5}, note="twins: neither beats the other")
-    yield case({"b": 9, "a": 3, "c": 5}, {"c": 0.7, "a": 0.8, "b": 0.9})
-    yield case(
-        {"small": 1, "middle": 5, "wasteful": 6, "large": 9},
-        {"small": 0.7, "middle": 0.9, "wasteful": 0.8, "large": 0.95},
-    )
-    yield case({n: len(n) for n in ("x", "yy", "zzz")}, {"x": 0.9, "yy": 0.8, "zzz": 0.7})
-
-
-def dominated_by_front(prices, gains):
-    """Walk from cheap to dear; who is not better than all the cheaper ones is beaten."""
-    beaten, best_before = set(), -math.inf
-    for price in sorted(set(prices.values())):
-        group = [name for name in prices if prices[name] == price]
-        best = max(gains[name] for name in group)
-        beaten |= {name for name in group if gains[name] < best or gains[name] <= best_before}
-        best_before = max(best, best_before)
-    return beaten
+def beaten(prices, gains):
+    """Who stands behind a better pair of price and gain, in the order from cheap and good."""
+    pairs = {name: (prices[name], -gains[name]) for name in prices}
+    order = sorted(set(pairs.values()))
+    return {
+        name
+        for name, (_, loss) in pairs.items()
+        if any(other <= loss for _, other in order[: order.index(pairs[name])])
+    }
 
 
 @exercise(
     title="The dominated",
     kind="code",
     minutes=10,
-    cases=price_cases,
-    reference=dominated_by_front,
+    cases=lambda: [
+        case({"a": 1}, {"a": 0.5}, note="alone"),
+        case({"a": 1, "b": 2}, {"a": 0.5, "b": 0.4}),
+        case({"a": 1, "b": 2}, {"a": 0.4, "b": 0.5}, note="dearer, but better"),
+        case({"a": 1, "b": 2}, {"a": 0.5, "b": 0.5}, note="equally good, but dearer"),
+        case({"a": 1, "b": 1}, {"a": 0.4, "b": 0.5}, note="one price, one is better"),
+        case({"a": 1, "b": 1}, {"a": 0.5, "b": 0.5}, note="twins: neither beats the other"),
+        case({"b": 9, "a": 3, "c": 5}, {"c": 0.7, "a": 0.8, "b": 0.9}),
+        case({n: len(n) for n in ("x", "yy", "zzz")}, {"x": 0.9, "yy": 0.8, "zzz": 0.7}),
+    ],
+    reference=beaten,
     misconceptions={
-        "these are the ones that are not dominated": lambda prices, gains: (
-            set(prices) - dominated_by_front(prices, gains)
-        ),
+        "these are the ones that are not dominated": lambda p, g: set(p) - beaten(p, g),
         "only who is worse in both is taken to be dominated": lambda prices, gains: {
             a for a in prices for b in prices if prices[b] < prices[a] and gains[b] > gains[a]
         },
@@ -412,15 +378,7 @@ def ex09_8_dominated(prices, gains):
     }
 
 
-def some_curves():
-    yield case([(1.0, 0.2), (3.0, 0.6)])
-    yield case([(0.0, 0.5), (1.0, 0.7), (3.0, 0.9)], note="looks are not equally far apart")
-    yield case([(2.0, 0.3), (5.0, 0.3)], note="it starts late, and learns nothing")
-    yield case([(0.5, 0.1), (1.0, 0.8), (2.0, 0.6), (4.0, 0.85)], note="it falls in between")
-    yield case([(0.19, 0.41), (0.38, 0.55), (0.75, 0.66), (1.5, 0.74), (3.0, 0.79), (6.0, 0.83)])
-
-
-def area_by_torch(points):
+def height(points):
     seconds, accuracy = torch.tensor(points, dtype=torch.float64).T
     return (torch.trapezoid(accuracy, seconds) / (seconds[-1] - seconds[0])).item()
 
@@ -429,17 +387,21 @@ def area_by_torch(points):
     title="One number for a whole curve",
     kind="code",
     minutes=10,
-    cases=some_curves,
-    reference=area_by_torch,
+    cases=lambda: [
+        case([(1.0, 0.2), (3.0, 0.6)]),
+        case([(0.0, 0.5), (1.0, 0.7), (3.0, 0.9)], note="looks are not equally far apart"),
+        case([(2.0, 0.3), (5.0, 0.3)], note="it starts late, and learns nothing"),
+        case([(0.5, 0.1), (1.0, 0.8), (2.0, 0.6), (4.0, 0.85)], note="it falls in between"),
+        case([(0.19, 0.41), (0.38, 0.55), (0.75, 0.66), (1.5, 0.74), (3.0, 0.79), (6.0, 0.83)]),
+    ],
+    reference=height,
     misconceptions={
         "the looks count alike, however far apart they are": lambda points: statistics.mean(
             accuracy for _, accuracy in points
         ),
-        "it is the area, not divided by the time": lambda points: (
-            area_by_torch(points) * (points[-1][0] - points[0][0])
-        ),
+        "it is the area, not divided by the time": lambda p: height(p) * (p[-1][0] - p[0][0]),
         "it is divided by the last time, although the curve does not start at 0": lambda points: (
-            area_by_torch(points) * (points[-1][0] - points[0][0]) / points[-1][0]
+            height(points) * (points[-1][0] - points[0][0]) / points[-1][0]
         ),
     },
     hints=[
@@ -459,47 +421,33 @@ def ex09_9_area(points):
     return area / (points[-1][0] - points[0][0])
 
 
-def target_cases():
-    yield case([(1.0, 0.2), (3.0, 0.6)], 0.4, note="half-way between the two looks")
-    yield case([(1.0, 0.2), (3.0, 0.6)], 0.6, note="at the last look")
-    yield case([(1.0, 0.2), (3.0, 0.6)], 0.7, note="never")
-    yield case([(1.0, 0.5), (2.0, 0.7)], 0.3, note="at the first look already")
-    yield case([(1.0, 0.5), (2.0, 0.4), (3.0, 0.9)], 0.5, note="at the first look, just so")
-    yield case([(1.0, 0.8)], 0.8, note="a single look")
-    yield case([(1.0, 0.5)], 0.8, note="a single look, and not yet there")
-    yield case([(1.0, 0.5), (2.0, 0.8), (3.0, 0.6), (4.0, 0.9)], 0.8, note="the first time counts")
-    yield case([(1.0, 0.5), (2.0, 0.7), (3.0, 0.6), (4.0, 0.9)], 0.8)
-    yield case([(0.5, 0.1), (1.0, 0.3), (2.0, 0.6), (4.0, 0.7), (8.0, 0.9)], 0.75)
-
-
-def time_by_bisection(points, target):
-    """Look for the place where the curve first reaches the target, by halving."""
-
-    def highest_until(time):
-        reached = [a for t, a in points if t <= time]
-        if len(reached) < len(points):
-            (t, a), (u, b) = points[len(reached) - 1], points[len(reached)]
-            reached.append(a + (b - a) * (time - t) / (u - t))
-        return max(reached)
-
-    low, high = points[0][0], points[-1][0]
-    if highest_until(high) < target:
-        return None
-    if highest_until(low) >= target:
-        return low
-    for _ in range(60):
-        middle = (low + high) / 2
-        reached = highest_until(middle) >= target
-        low, high = (low, middle) if reached else (middle, high)
-    return high
+def earliest_time(points, target):
+    """Of all places where the curve crosses the target on its way up, and of its start."""
+    start, accuracy = points[0]
+    crossings = [
+        np.interp(target, (a, b), (t, u)).item()
+        for (t, a), (u, b) in pairwise(points)
+        if a < target <= b
+    ]
+    return start if accuracy >= target else min(crossings, default=None)
 
 
 @exercise(
     title="Time to accuracy",
     kind="code",
     minutes=20,
-    cases=target_cases,
-    reference=time_by_bisection,
+    cases=lambda: [
+        case([(1.0, 0.2), (3.0, 0.6)], 0.4, note="half-way between the two looks"),
+        case([(1.0, 0.2), (3.0, 0.6)], 0.6, note="at the last look"),
+        case([(1.0, 0.2), (3.0, 0.6)], 0.7, note="never"),
+        case([(1.0, 0.5), (2.0, 0.7)], 0.3, note="at the first look already"),
+        case([(1.0, 0.5), (2.0, 0.4), (3.0, 0.9)], 0.5, note="at the first look, just so"),
+        case([(1.0, 0.8)], 0.8, note="a single look"),
+        case([(1.0, 0.5)], 0.8, note="a single look, and not yet there"),
+        case([(1.0, 0.5), (2.0, 0.8), (3.0, 0.6), (4.0, 0.9)], 0.8, note="the first time counts"),
+        case([(0.5, 0.1), (1.0, 0.3), (2.0, 0.6), (4.0, 0.7), (8.0, 0.9)], 0.75),
+    ],
+    reference=earliest_time,
     misconceptions={
         "it is the time of the first look at or above the target": lambda points, target: next(
             (t for t, a in points if a >= target), None
@@ -564,18 +512,6 @@ def hits(*pairs):
     return torch.tensor(a).bool(), torch.tensor(b).bool()
 
 
-def pairs_of_hits():
-    yield case(*hits((1, 0)), note="they differ on a single image")
-    yield case(*hits((1, 1), (0, 0)), note="they never differ")
-    yield case(*hits((1, 0), (1, 0), (1, 0)))
-    yield case(*hits((0, 1), (0, 1), (1, 0), (0, 1)))
-    yield case(*hits((1, 0), (0, 1), (1, 1)), note="one for each: no difference at all")
-    yield case(*hits(*[(1, 0)] * 6, *[(1, 1)] * 20, (0, 0)), note="six to nothing")
-    yield case(*hits(*[(0, 1)] * 7, (1, 0), *[(1, 1)] * 30), note="one to seven")
-    yield case(*hits(*[(0, 1)] * 2, *[(1, 0)] * 9, *[(0, 0)] * 9), note="nine to two")
-    yield case(torch.rand(40) < 0.9, torch.rand(40) < 0.6)
-
-
 def sign_test_by_tossing(a, b):
     """All outcomes of as many tosses as there are differences: how many are as lopsided?"""
     lead = abs(int(a.sum()) - int(b.sum()))
@@ -589,7 +525,17 @@ def sign_test_by_tossing(a, b):
     title="Two networks, the same test images",
     kind="code",
     minutes=30,
-    cases=pairs_of_hits,
+    cases=lambda: [
+        case(*hits((1, 0)), note="they differ on a single image"),
+        case(*hits((1, 1), (0, 0)), note="they never differ"),
+        case(*hits((1, 0), (1, 0), (1, 0))),
+        case(*hits((0, 1), (0, 1), (1, 0), (0, 1))),
+        case(*hits((1, 0), (0, 1), (1, 1)), note="one for each: no difference at all"),
+        case(*hits(*[(1, 0)] * 6, *[(1, 1)] * 20, (0, 0)), note="six to nothing"),
+        case(*hits(*[(0, 1)] * 7, (1, 0), *[(1, 1)] * 30), note="one to seven"),
+        case(*hits(*[(0, 1)] * 2, *[(1, 0)] * 9, *[(0, 0)] * 9), note="nine to two"),
+        case(torch.rand(40) < 0.9, torch.rand(40) < 0.6),
+    ],
     reference=sign_test_by_tossing,
     misconceptions={
         "only one side is counted: either network might have been the lucky one": lambda a, b: (

@@ -4,23 +4,17 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils.exercises.chapters.inputs import counting, distinct, shapes_after
-from course_utils.exercises.checker.declare import Band, Raises, case, exercise
+from course_utils.exercises.chapters.inputs import (
+    counting,
+    distinct,
+    refused,
+    several,
+    shapes_after,
+)
+from course_utils.exercises.checker.declare import Band, case, exercise
 from course_utils.nets.convolution import out_size
 
 TITLE = "Convolution"
-
-
-def padding_cases():
-    yield case(3)
-    yield case(1, note="a 1×1 kernel needs none")
-    yield case(5)
-    yield case(3, 2)
-    yield case(4, 2, note="an even kernel, but the dilation saves it")
-    yield case(7, d=3)
-    yield case(11)
-    yield case(2, expected=Raises(ValueError), note="one zero in all would do, not one per side")
-    yield case(4, 3, expected=Raises(ValueError))
 
 
 def padding_by_trying(k, d=1):
@@ -32,7 +26,14 @@ def padding_by_trying(k, d=1):
     title="Same size",
     kind="warm-up",
     minutes=3,
-    cases=padding_cases,
+    cases=lambda: [
+        *several((3,), (5,), (3, 2), (11,)),
+        case(1, note="a 1×1 kernel needs none"),
+        case(4, 2, note="an even kernel, but the dilation saves it"),
+        case(7, d=3),
+        refused(2, note="one zero in all would do, not one per side"),
+        refused(4, 3),
+    ],
     reference=padding_by_trying,
     misconceptions={
         "the dilation is ignored": lambda k, d=1: k // 2,
@@ -53,21 +54,19 @@ def ex01_1_same_padding(k, d=1):
     return total // 2
 
 
-def shapes_by_running():
-    layers = [
-        nn.Conv2d(3, 16, 7, 2, 3),
-        nn.Conv2d(16, 32, 3, padding=1),
-        nn.Conv2d(32, 32, 3, 2, groups=32),
-    ]
-    return shapes_after(layers, torch.zeros(8, 3, 64, 64))
-
-
 @exercise(
     title="Predict before you run",
     kind="predict",
     minutes=5,
     cases=lambda: [case()],
-    reference=shapes_by_running,
+    reference=lambda: shapes_after(
+        [
+            nn.Conv2d(3, 16, 7, 2, 3),
+            nn.Conv2d(16, 32, 3, padding=1),
+            nn.Conv2d(32, 32, 3, 2, groups=32),
+        ],
+        torch.zeros(8, 3, 64, 64),
+    ),
     hints=[
         "The arguments of `nn.Conv2d` in order: in, out, kernel, stride, padding.",
         "First layer: (64 + 2·3 - 7) // 2 + 1. The number of groups does not change the shape.",
@@ -80,18 +79,6 @@ def ex01_2_predict():
     return [(8, 16, 32, 32), (8, 32, 32, 32), (8, 32, 15, 15)]
 
 
-def corr1d_cases():
-    yield case(counting(5), torch.tensor([1.0, 2.0]))
-    yield case(
-        counting(3) + 1, torch.tensor([1.0, 0.0, -1.0]), note="just one place for the kernel"
-    )
-    yield case(distinct(4), distinct(1), note="a kernel of one number")
-    yield case(distinct(7), distinct(2), 2)
-    yield case(distinct(8), distinct(3), 2, note="the last number is not read")
-    yield case(distinct(9, dtype=torch.float64), distinct(4, dtype=torch.float64), stride=3)
-    yield case(distinct(12), distinct(3), stride=4, note="a stride longer than the kernel")
-
-
 def corr1d_by_torch(x, w, stride=1):
     return F.conv1d(x[None, None], w[None, None], stride=stride)[0, 0]
 
@@ -100,7 +87,15 @@ def corr1d_by_torch(x, w, stride=1):
     title="One dimension",
     kind="code",
     minutes=10,
-    cases=corr1d_cases,
+    cases=lambda: [
+        case(counting(5), torch.tensor([1.0, 2.0])),
+        case(counting(3) + 1, torch.tensor([1.0, 0.0, -1.0]), note="just one place for the kernel"),
+        case(distinct(4), distinct(1), note="a kernel of one number"),
+        case(distinct(7), distinct(2), 2),
+        case(distinct(8), distinct(3), 2, note="the last number is not read"),
+        case(distinct(9).double(), distinct(4).double(), stride=3),
+        case(distinct(12), distinct(3), stride=4, note="a stride longer than the kernel"),
+    ],
     reference=corr1d_by_torch,
     misconceptions={
         "the kernel is turned round": lambda x, w, stride=1: corr1d_by_torch(x, w.flip(0), stride),
@@ -138,25 +133,17 @@ def corr2d_by_torch(X, K):
     return F.conv2d(X[None, None].to(dtype), K[None, None].to(dtype))[0, 0]
 
 
-def corr2d_cases():
-    yield case(counting(3, 3), counting(2, 2))
-    yield case(counting(2, 2) + 1, counting(2, 2), note="the kernel is as large as the image")
-    yield case(counting(2, 3) + 1, torch.tensor([[2.0]]), note="a kernel of one number")
-    yield case(distinct(4, 3), distinct(2, 1))
-    yield case(distinct(3, 5), distinct(1, 3))
-    yield case(distinct(6, 5, dtype=torch.float64), distinct(3, 2, dtype=torch.float64))
-    yield case(
-        counting(3, 3, dtype=torch.int64),
-        torch.tensor([[0.5, 0.25]]),
-        note="whole numbers under a kernel of fractions",
-    )
-
-
 @exercise(
     title="Repair: the loop that eats its image",
     kind="repair",
     minutes=10,
-    cases=corr2d_cases,
+    cases=lambda: [
+        case(counting(3, 3), counting(2, 2)),
+        case(counting(2, 2) + 1, counting(2, 2), note="the kernel is as large as the image"),
+        case(counting(2, 3) + 1, torch.tensor([[2.0]]), note="a kernel of one number"),
+        case(distinct(6, 5).double(), distinct(3, 2).double()),
+        case(counting(3, 3).long(), torch.tensor([[0.5, 0.25]]), note="whole numbers, fractions"),
+    ],
     reference=corr2d_by_torch,
     stub=broken_corr2d,
     misconceptions={
@@ -183,39 +170,26 @@ def ex01_4_corr2d(X, K):
     return Y
 
 
-def gaussian_cases():
-    yield case(3, 1.0)
-    yield case(1, 2.0, note="one entry: it must be 1")
-    yield case(2, 1.0, note="the centre lies between the pixels")
-    yield case(5, 0.5)
-    yield case(4, 3.0)
-    yield case(7, 2)
-    yield case(9, 30.0, note="so wide that it is nearly flat")
-
-
-def gaussian_by_loops(k, sigma):
-    centre = (k - 1) / 2
-    K = torch.tensor(
-        [
-            [-((i - centre) ** 2 + (j - centre) ** 2) / (2 * sigma**2) for j in range(k)]
-            for i in range(k)
-        ]
-    ).exp()
-    return K / K.sum()
+def gaussian_by_torch(k, sigma):
+    g = torch.signal.windows.gaussian(k, std=sigma)
+    return g[:, None] * g / g.sum() ** 2
 
 
 @exercise(
     title="Any size of blur",
     kind="code",
     minutes=10,
-    cases=gaussian_cases,
-    reference=gaussian_by_loops,
+    cases=lambda: [
+        *several((3, 1.0), (5, 0.5), (4, 3.0), (7, 2)),
+        case(1, 2.0, note="one entry: it must be 1"),
+        case(2, 1.0, note="the centre lies between the pixels"),
+        case(9, 30.0, note="so wide that it is nearly flat"),
+    ],
+    reference=gaussian_by_torch,
     misconceptions={
-        "the sum is not made 1": lambda k, sigma: (
-            gaussian_by_loops(k, sigma) / gaussian_by_loops(k, sigma).max()
-        ),
-        "the 2 of 2 sigma² is missing": lambda k, sigma: gaussian_by_loops(k, sigma / 2**0.5),
-        "sigma is not squared": lambda k, sigma: gaussian_by_loops(k, sigma**0.5),
+        "the sum is not made 1": lambda k, sigma: (K := gaussian_by_torch(k, sigma)) / K.max(),
+        "the 2 of 2 sigma² is missing": lambda k, sigma: gaussian_by_torch(k, sigma / 2**0.5),
+        "sigma is not squared": lambda k, sigma: gaussian_by_torch(k, sigma**0.5),
     },
     dtype="kind",
     rtol=1e-4,
@@ -237,20 +211,18 @@ def ex01_5_gaussian(k, sigma):
     return torch.outer(g, g) / g.sum() ** 2
 
 
-def pointwise_cases():
-    yield case(counting(1, 2, 1, 2), counting(1, 2))
-    yield case(distinct(1, 1, 2, 2), distinct(3, 1))
-    yield case(distinct(2, 3, 1, 1), distinct(2, 3), note="two images of one pixel")
-    yield case(distinct(1, 2, 3, 2), distinct(2, 2), note="as many channels out as in")
-    yield case(distinct(2, 3, 3, 4, dtype=torch.float64), distinct(5, 3, dtype=torch.float64))
-    yield case(distinct(3, 3, 3, 3), distinct(3, 3), note="all axes are alike: mind their order")
-
-
 @exercise(
     title="1×1 without a convolution",
     kind="code",
     minutes=10,
-    cases=pointwise_cases,
+    cases=lambda: [
+        case(counting(1, 2, 1, 2), counting(1, 2)),
+        case(distinct(1, 1, 2, 2), distinct(3, 1)),
+        case(distinct(2, 3, 1, 1), distinct(2, 3), note="two images of one pixel"),
+        case(distinct(1, 2, 3, 2), distinct(2, 2), note="as many channels out as in"),
+        case(distinct(2, 3, 3, 4).double(), distinct(5, 3).double()),
+        case(distinct(3, 3, 3, 3), distinct(3, 3), note="all axes are alike: mind their order"),
+    ],
     reference=lambda X, W: F.conv2d(X, W[:, :, None, None]),
     misconceptions={
         "W is taken as (C_in, C_out)": lambda X, W: F.conv2d(X, W.T[:, :, None, None]),
@@ -273,15 +245,7 @@ def broken_depthwise(X, K):
     return F.conv2d(X, K[None])
 
 
-def depthwise_cases():
-    yield case(counting(1, 2, 2, 2), counting(2, 1, 1) + 1)
-    yield case(counting(1, 1, 3, 3), counting(1, 2, 2), note="one channel")
-    yield case(distinct(2, 2, 2, 3), distinct(2, 2, 2), note="two images")
-    yield case(distinct(1, 3, 4, 3), distinct(3, 3, 3))
-    yield case(distinct(2, 3, 5, 6, dtype=torch.float64), distinct(3, 2, 2, dtype=torch.float64))
-
-
-def depthwise_by_channel(X, K):
+def per_channel(X, K):
     planes = [F.conv2d(X[:, c : c + 1], K[None, None, c]) for c in range(len(K))]
     return torch.cat(planes, dim=1)
 
@@ -290,16 +254,19 @@ def depthwise_by_channel(X, K):
     title="Repair: channels that stay apart",
     kind="repair",
     minutes=5,
-    cases=depthwise_cases,
-    reference=depthwise_by_channel,
+    cases=lambda: [
+        case(counting(1, 2, 2, 2), counting(2, 1, 1) + 1),
+        case(counting(1, 1, 3, 3), counting(1, 2, 2), note="one channel"),
+        case(distinct(2, 2, 2, 3), distinct(2, 2, 2), note="two images"),
+        case(distinct(2, 3, 5, 6).double(), distinct(3, 2, 2).double()),
+    ],
+    reference=per_channel,
     stub=broken_depthwise,
     misconceptions={
         "the channels are added up": lambda X, K: (
             F.conv2d(X, K[None]).expand(-1, len(K), -1, -1).clone()
         ),
-        "every channel gets the first kernel": lambda X, K: depthwise_by_channel(
-            X, K[:1].expand(len(K), -1, -1)
-        ),
+        "every channel gets the first kernel": lambda X, K: per_channel(X, K[:1].expand_as(K)),
     },
     gradient=True,
     hints=[
@@ -314,18 +281,6 @@ def ex01_7_depthwise(X, K):
     return F.conv2d(X, K[:, None], groups=len(K))
 
 
-def layers_cases():
-    yield case(1, 3, note="no layer at all sees one pixel")
-    yield case(2, 3)
-    yield case(3, 3)
-    yield case(4, 3)
-    yield case(5, 2)
-    yield case(6, 5)
-    yield case(11, 11)
-    yield case(28, 5)
-    yield case(224, 3)
-
-
 def layers_by_counting(pixels, k):
     layers, sees = 0, 1
     while sees < pixels:
@@ -337,7 +292,10 @@ def layers_by_counting(pixels, k):
     title="How deep?",
     kind="code",
     minutes=5,
-    cases=layers_cases,
+    cases=lambda: [
+        case(1, 3, note="no layer at all sees one pixel"),
+        *several((2, 3), (3, 3), (4, 3), (5, 2), (6, 5), (11, 11), (28, 5), (224, 3)),
+    ],
     reference=layers_by_counting,
     misconceptions={
         "each layer adds k pixels, not k - 1": lambda pixels, k: -(-(pixels - 1) // k),
@@ -355,18 +313,16 @@ def ex01_8_layers_needed(pixels, k):
     return -(-(pixels - 1) // (k - 1))
 
 
-def noisy_cases():
-    # each of nine weights is off by about sigma / 62: bands far out in the tails of the largest
-    yield case(0.0, expected=Band(0, 0.01), note="without noise it is found")
-    yield case(1.0, expected=Band(0.006, 0.1))
-    yield case(4.0, expected=Band(0.025, 0.4), note="four times the noise")
-
-
 @exercise(
     title="Experiment: how much noise does learning bear?",
     kind="experiment",
     minutes=20,
-    cases=noisy_cases,
+    cases=lambda: [
+        # each of nine weights is off by about sigma / 62: bands far out in the tails of the largest
+        case(0.0, expected=Band(0, 0.01), note="without noise it is found"),
+        case(1.0, expected=Band(0.006, 0.1)),
+        case(4.0, expected=Band(0.025, 0.4), note="four times the noise"),
+    ],
     hints=[
         "`learn_kernel` of this chapter takes the image as (1, 1, 64, 64) and the edges as (1, 1, "
         "62, 62), and returns the kernel first.",
@@ -388,15 +344,6 @@ def ex01_9_noisy(sigma):
     return (learned.view(3, 3) - sobel).abs().max().item()
 
 
-def matrix_cases():
-    yield case(counting(2, 2) + 1, 2, note="one window: the matrix is one row")
-    yield case(torch.tensor([[5.0]]), 2, note="a 1×1 kernel: a diagonal matrix")
-    yield case(counting(2, 2) + 1, 3)
-    yield case(distinct(3, 3), 4)
-    yield case(distinct(2, 2), 5)
-    yield case(distinct(3, 3, dtype=torch.float64), 6)
-
-
 def matrix_by_probing(K, n):
     """Column c of a matrix is what comes out for the c-th unit vector."""
     units = torch.eye(n * n, dtype=K.dtype).view(n * n, 1, n, n)
@@ -407,7 +354,12 @@ def matrix_by_probing(K, n):
     title="The matrix of a convolution",
     kind="code",
     minutes=30,
-    cases=matrix_cases,
+    cases=lambda: [
+        case(counting(2, 2) + 1, 2, note="one window: the matrix is one row"),
+        case(torch.tensor([[5.0]]), 2, note="a 1×1 kernel: a diagonal matrix"),
+        case(counting(2, 2) + 1, 3),
+        case(distinct(3, 3).double(), 6),
+    ],
     reference=matrix_by_probing,
     misconceptions={
         "it is the transpose": lambda K, n: matrix_by_probing(K, n).T,

@@ -1,10 +1,12 @@
 """Exercises of chapter 07, GoogLeNet."""
 
+import copy
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils.exercises.chapters.inputs import counting, distinct
+from course_utils.exercises.chapters.inputs import counting, distinct, several, used_norm
 from course_utils.exercises.chapters.portraits import portrait
 from course_utils.exercises.checker.declare import Band, case, exercise
 from course_utils.measure import count_parameters
@@ -30,14 +32,9 @@ def macs_by_ones(c_in, c_out, k, side):
     kind="warm-up",
     minutes=2,
     cases=lambda: [
-        case(192, 16, 1, 28),
-        case(1, 1, 1, 1),
+        *several((192, 16, 1, 28), (1, 1, 1, 1), (2, 3, 1, 1), (3, 2, 5, 4), (64, 32, 3, 14)),
         case(1, 1, 1, 3, note="nine pixels, one multiplication each"),
-        case(2, 3, 1, 1),
         case(1, 1, 3, 5, note="at the border the window meets zeros: they count, too"),
-        case(3, 2, 5, 4),
-        case(16, 32, 5, 28),
-        case(64, 32, 3, 14),
     ],
     reference=macs_by_ones,
     misconceptions={
@@ -70,34 +67,25 @@ def parameters_by_building(c_in, c1, c3, c5, cp):
         return count_parameters(Inception(c_in, c1, c3, c5, cp))
 
 
-def weights_by_building(c_in, c1, c3, c5, cp):
-    with torch.device("meta"):
-        block = Inception(c_in, c1, c3, c5, cp)
-    return sum(p.numel() for p in block.parameters() if p.ndim > 1)
-
-
-def parameters_without_reduction(c_in, c1, c3, c5, cp):
-    pairs = ((1, c1), (9, c3[1]), (25, c5[1]), (1, cp))
-    return sum((area * c_in + 1) * c_out for area, c_out in pairs)
-
-
 @exercise(
     title="Predict before you build",
     kind="predict",
     minutes=10,
     cases=lambda: [
         case(192, *INCEPTION["3a"]),
-        case(1, 1, (1, 1), (1, 1), 1),
-        case(2, 3, (4, 5), (6, 7), 8),
-        case(8, 1, (2, 3), (1, 2), 4),
+        *several((1, 1, (1, 1), (1, 1), 1), (2, 3, (4, 5), (6, 7), 8), (8, 1, (2, 3), (1, 2), 4)),
         case(256, *INCEPTION["3b"]),
         case(832, *INCEPTION["5b"]),
     ],
     reference=parameters_by_building,
     misconceptions={
-        "the biases are forgotten": weights_by_building,
+        "the biases are forgotten": lambda c_in, c1, c3, c5, cp: (
+            parameters_by_building(c_in, c1, c3, c5, cp) - c1 - sum(c3) - sum(c5) - cp
+        ),
         "the large windows read all input channels, as if there were no reduction": (
-            parameters_without_reduction
+            lambda c_in, c1, c3, c5, cp: (
+                (c_in + 1) * (c1 + cp) + (9 * c_in + 1) * c3[1] + (25 * c_in + 1) * c5[1]
+            )
         ),
         "the projection behind the pooling is forgotten": lambda c_in, c1, c3, c5, cp: (
             parameters_by_building(c_in, c1, c3, c5, cp) - (c_in + 1) * cp
@@ -123,19 +111,6 @@ def ex07_2_inception_parameters(c_in, c1, c3, c5, cp):
     return narrow + conv(*c3, 3) + conv(*c5, 5)
 
 
-def conv1x1_cases():
-    yield case(counting(1, 1, 2, 2), torch.tensor([[2.0]]), torch.tensor([1.0]))
-    yield case(counting(1, 2, 1, 1) + 1, torch.tensor([[1.0, 10.0]]), torch.tensor([0.0]))
-    yield case(distinct(1, 3, 2, 2), distinct(2, 3), distinct(2))
-    yield case(distinct(2, 2, 3, 1), distinct(2, 2), distinct(2), note="as many out as in")
-    yield case(distinct(3, 3, 3, 3), distinct(3, 3), distinct(3), note="all sizes are 3")
-    yield case(distinct(2, 1, 2, 4), distinct(4, 1), distinct(4), note="four outputs, width 4")
-    double = torch.float64
-    yield case(
-        distinct(2, 5, 3, 4, dtype=double), distinct(4, 5, dtype=double), distinct(4).double()
-    )
-
-
 def conv1x1_by_conv(X, weight, bias):
     return F.conv2d(X, weight[:, :, None, None], bias)
 
@@ -144,7 +119,14 @@ def conv1x1_by_conv(X, weight, bias):
     title="1×1 in one line",
     kind="code",
     minutes=5,
-    cases=conv1x1_cases,
+    cases=lambda: [
+        case(counting(1, 1, 2, 2), torch.tensor([[2.0]]), torch.tensor([1.0])),
+        case(counting(1, 2, 1, 1) + 1, torch.tensor([[1.0, 10.0]]), torch.tensor([0.0])),
+        case(distinct(2, 2, 3, 1), distinct(2, 2), distinct(2), note="as many out as in"),
+        case(distinct(3, 3, 3, 3), distinct(3, 3), distinct(3), note="all sizes are 3"),
+        case(distinct(2, 1, 2, 4), distinct(4, 1), distinct(4), note="four outputs, width 4"),
+        case(distinct(2, 5, 3, 4).double(), distinct(4, 5).double(), distinct(4).double()),
+    ],
     reference=conv1x1_by_conv,
     misconceptions={
         "the bias is forgotten": lambda X, weight, bias: conv1x1_by_conv(X, weight, None),
@@ -152,9 +134,7 @@ def conv1x1_by_conv(X, weight, bias):
         "the bias is added along the width, not to the channels": lambda X, weight, bias: (
             conv1x1_by_conv(X, weight, None) + bias
         ),
-        "the channels end up last": lambda X, weight, bias: conv1x1_by_conv(
-            X, weight, bias
-        ).movedim(1, -1),
+        "the channels end up last": lambda *args: conv1x1_by_conv(*args).movedim(1, -1),
     },
     gradient=True,
     hints=[
@@ -170,9 +150,9 @@ def ex07_3_conv1x1(X, weight, bias):
     return torch.einsum("nchw,dc->ndhw", X, weight) + bias.view(-1, 1, 1)
 
 
-def two_for_one(c_in, c_out):
-    layers = (nn.Conv2d(c_in, c_out, 3, padding=1), nn.Conv2d(c_out, c_out, 3, padding=1))
-    return nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU())
+def two_for_one(c_in, c_out, padding=1):
+    first, second = nn.Conv2d(c_in, c_out, 3, 1, padding), nn.Conv2d(c_out, c_out, 3, 1, padding)
+    return nn.Sequential(first, nn.ReLU(), second, nn.ReLU())
 
 
 @exercise(
@@ -187,9 +167,7 @@ def two_for_one(c_in, c_out):
             *[layer for i, layer in enumerate(two_for_one(c_in, c_out)) if i != 1]
         ),
         "there is no ReLU at the end": lambda c_in, c_out: two_for_one(c_in, c_out)[:3],
-        "the padding is missing: the image shrinks": lambda c_in, c_out: nn.Sequential(
-            nn.Conv2d(c_in, c_out, 3), nn.ReLU(), nn.Conv2d(c_out, c_out, 3), nn.ReLU()
-        ),
+        "the padding is missing: the image shrinks": lambda *sizes: two_for_one(*sizes, padding=0),
     },
     hints=[
         "`ConvReLU` of this chapter is a convolution with its ReLU. What padding keeps the size?",
@@ -208,9 +186,9 @@ def ex07_4_two_for_one(c_in, c_out):
     )
 
 
-def asymmetric(c, n):
-    wide = nn.Conv2d(c, c, (1, n), padding="same")
-    return nn.Sequential(wide, nn.Conv2d(c, c, (n, 1), padding="same"))
+def asymmetric(c, n, groups=1):
+    sizes = ((1, n), (n, 1))
+    return nn.Sequential(*[nn.Conv2d(c, c, k, padding="same", groups=groups) for k in sizes])
 
 
 @exercise(
@@ -218,10 +196,8 @@ def asymmetric(c, n):
     kind="code",
     minutes=5,
     cases=lambda: [
-        case(1, 3),
+        *several((1, 3), (2, 3), (2, 5)),
         case(1, 1, note="a window of one pixel"),
-        case(2, 3),
-        case(2, 5),
         case(3, 7, note="as Inception-v3 has it"),
     ],
     reference=asymmetric,
@@ -233,10 +209,7 @@ def asymmetric(c, n):
         "there is a ReLU between the two": lambda c, n: nn.Sequential(
             asymmetric(c, n)[0], nn.ReLU(), asymmetric(c, n)[1]
         ),
-        "each channel reads only itself": lambda c, n: nn.Sequential(
-            nn.Conv2d(c, c, (1, n), padding="same", groups=c),
-            nn.Conv2d(c, c, (n, 1), padding="same", groups=c),
-        ),
+        "each channel reads only itself": lambda c, n: asymmetric(c, n, groups=c),
     },
     hints=[
         "`kernel_size` and `padding` may be pairs (rows, columns).",
@@ -255,43 +228,29 @@ def ex07_5_asymmetric(c, n):
     )
 
 
-def join_cases():
-    yield case([counting(1, 1, 1, 2), counting(1, 1, 1, 2) + 10])
-    yield case([counting(2, 1, 1, 1), counting(2, 1, 1, 1) + 10], note="two images")
-    yield case([counting(1, 2, 1, 1), counting(1, 2, 1, 1) + 10], note="two channels each")
-    yield case([distinct(1, 1, 2, 3)], note="one branch only")
-    yield case([distinct(2, 1, 2, 2), distinct(2, 3, 2, 2)], note="of different widths")
-    yield case([distinct(2, 2, 2, 3, dtype=torch.float64) + i for i in range(4)])
-    yield case([distinct(3, width, 4, 2) for width in (4, 2, 1, 3)])
-
-
 def broken_join(branches):
     return torch.stack(branches).flatten(0, 1)
-
-
-def join_by_filling(branches):
-    N, _, H, W = branches[0].shape
-    Y = branches[0].new_zeros(N, sum(branch.shape[1] for branch in branches), H, W)
-    start = 0
-    for branch in branches:
-        Y[:, start : start + branch.shape[1]] = branch
-        start += branch.shape[1]
-    return Y
 
 
 @exercise(
     title="Repair: side by side",
     kind="repair",
     minutes=3,
-    cases=join_cases,
-    reference=join_by_filling,
+    cases=lambda: [
+        case([counting(1, 1, 1, 2), counting(1, 1, 1, 2) + 10]),
+        case([counting(2, 1, 1, 1), counting(2, 1, 1, 1) + 10], note="two images"),
+        case([counting(1, 2, 1, 1), counting(1, 2, 1, 1) + 10], note="two channels each"),
+        case([distinct(1, 1, 2, 3)], note="one branch only"),
+        case([distinct(2, 1, 2, 2), distinct(2, 3, 2, 2)], note="of different widths"),
+        case([distinct(2, 2, 2, 3).double() + i for i in range(4)]),
+        case([distinct(3, width, 4, 2) for width in (4, 2, 1, 3)]),
+    ],
+    reference=lambda branches: torch.hstack(branches),
     stub=broken_join,
     misconceptions={
         "the branches are joined along the batch: four times the images": broken_join,
         "they get an axis of their own": lambda branches: torch.stack(branches, dim=1),
-        "the channels of the branches alternate": lambda branches: torch.stack(
-            branches, dim=2
-        ).flatten(1, 2),
+        "the channels of the branches alternate": lambda b: torch.stack(b, dim=2).flatten(1, 2),
         "they are added up": sum,
         "they are joined along the rows": lambda branches: torch.cat(branches, dim=2),
     },
@@ -309,37 +268,27 @@ def ex07_6_join(branches):
     return torch.cat(branches, dim=1)
 
 
-def running_cases():
-    yield case(torch.tensor([0.0]), torch.tensor([1.0]), 0.1)
-    yield case(torch.tensor([2.0]), torch.tensor([10.0]), 0.0, note="momentum 0: nothing moves")
-    yield case(torch.tensor([2.0]), torch.tensor([10.0]), 1.0, note="momentum 1: the last batch")
-    yield case(torch.tensor([4.0, -4.0]), torch.tensor([8.0, 0.0]), 0.25)
-    yield case(distinct(5), distinct(5) + 0.3, 0.5, note="half and half")
-    yield case(distinct(7, dtype=torch.float64), distinct(7).double() - 1.3, 0.01)
-
-
 def broken_running(mean, batch_mean, momentum):
     return momentum * mean + (1 - momentum) * batch_mean
-
-
-def running_by_torch(mean, batch_mean, momentum):
-    new, ones = mean.clone(), torch.ones_like(mean)
-    F.batch_norm(batch_mean.expand(2, -1), new, ones, training=True, momentum=momentum)
-    return new
 
 
 @exercise(
     title="Repair: the other momentum",
     kind="repair",
     minutes=3,
-    cases=running_cases,
-    reference=running_by_torch,
+    cases=lambda: [
+        case(torch.tensor([0.0]), torch.tensor([1.0]), 0.1),
+        case(torch.tensor([2.0]), torch.tensor([10.0]), 0.0, note="momentum 0: nothing moves"),
+        case(torch.tensor([2.0]), torch.tensor([10.0]), 1.0, note="momentum 1: the last batch"),
+        case(torch.tensor([4.0, -4.0]), torch.tensor([8.0, 0.0]), 0.25),
+        case(distinct(5), distinct(5) + 0.3, 0.5, note="half and half"),
+        case(distinct(7).double(), distinct(7).double() - 1.3, 0.01),
+    ],
+    reference=lambda mean, batch_mean, momentum: torch.lerp(mean, batch_mean, momentum),
     stub=broken_running,
     misconceptions={
         "`momentum` is still the share of the old value": broken_running,
-        "the step is added without going back": lambda mean, batch_mean, momentum: (
-            mean + momentum * batch_mean
-        ),
+        "the step is added without going back": lambda mean, new, share: mean + share * new,
     },
     hints=[
         "With PyTorch's usual momentum of 0.1: how fast should the running mean follow?",
@@ -365,33 +314,12 @@ class Watched(nn.Sequential):
         return super().train(mode)
 
 
-def small_classifier(channels, classes, dropout=0.0, dtype=torch.float32):
+def small_classifier(channels, classes, dropout=0.0):
     """A small network that is in training mode, as new networks are."""
-    net = Watched(
-        nn.Conv2d(channels, 6, 3),
-        nn.BatchNorm2d(6),
-        nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Dropout(dropout),
-        nn.Linear(6, classes),
-    )
-    with torch.no_grad():
-        net[1].running_mean.normal_()
-        net[1].running_var.uniform_(0.2, 3)
-        net[1].weight.normal_()
-        net[1].bias.normal_()
-        net[6].weight.normal_()
-    return net.to(dtype)
-
-
-def logits_cases():
-    yield case(small_classifier(1, 2), distinct(2, 1, 3, 3))
-    yield case(small_classifier(3, 3), distinct(1, 3, 3, 3), note="one image, one pixel left")
-    yield case(small_classifier(1, 4, dropout=0.9), distinct(3, 1, 4, 4), note="with dropout")
-    yield case(small_classifier(2, 3), distinct(4, 2, 5, 4))
-    yield case(small_classifier(1, 3).eval(), distinct(3, 1, 4, 4), note="in use, and stays so")
-    yield case(small_classifier(1, 5, dtype=torch.float64), distinct(6, 1, 4, 4).double())
+    start = (nn.Conv2d(channels, 6, 3), used_norm(6), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
+    net = Watched(*start, nn.Flatten(), nn.Dropout(dropout), nn.Linear(6, classes))
+    nn.init.normal_(net[6].weight)
+    return net
 
 
 def broken_logits(net, X):
@@ -399,21 +327,19 @@ def broken_logits(net, X):
         return net(X)
 
 
-def logits_by_copy(net, X):
-    twin = nn.Sequential(*net)
-    modes = [layer.training for layer in twin]
-    Y = twin.eval()(X).detach()
-    for layer, mode in zip(twin, modes, strict=True):
-        layer.train(mode)
-    return Y
-
-
 @exercise(
     title="Repair: a look that leaves traces",
     kind="repair",
     minutes=5,
-    cases=logits_cases,
-    reference=logits_by_copy,
+    cases=lambda: [
+        case(small_classifier(1, 2), distinct(2, 1, 3, 3)),
+        case(small_classifier(3, 3), distinct(1, 3, 3, 3), note="one image, one pixel left"),
+        case(small_classifier(1, 4, dropout=0.9), distinct(3, 1, 4, 4), note="with dropout"),
+        case(small_classifier(2, 3), distinct(4, 2, 5, 4)),
+        case(small_classifier(1, 3).eval(), distinct(3, 1, 4, 4), note="in use, and stays so"),
+        case(small_classifier(1, 5).double(), distinct(6, 1, 4, 4).double()),
+    ],
+    reference=lambda net, X: copy.deepcopy(net).eval()(X).detach(),
     stub=broken_logits,
     misconceptions={
         "the network is still in training mode": lambda net, X: net.train()(X).detach(),
@@ -436,38 +362,36 @@ def ex07_8_logits(net, X):
     return Y
 
 
-def side_cases():
-    yield case(nn.Conv2d(1, 2, 1), expected=1, note="any side will do")
-    yield case(nn.Conv2d(1, 1, 4), expected=4)
-    yield case(nn.Sequential(nn.Conv2d(1, 2, 5), nn.MaxPool2d(2), nn.Conv2d(2, 1, 3)), expected=10)
-    yield case(
-        nn.Sequential(nn.Conv2d(1, 2, 3, stride=2), nn.Flatten(), nn.Linear(8, 10)),
-        expected=5,
-        note="needs 2×2 positions; sides of 5 and 6 give them",
-    )
-    yield case(
-        nn.Sequential(nn.Conv2d(1, 2, 5, padding=2), nn.Flatten(), nn.Linear(98, 10)),
-        expected=7,
-        note="exactly one side fits",
-    )
-    yield case(AuxiliaryClassifier(1, 10), expected=14)
-    yield case(
-        nn.Sequential(
-            nn.Conv2d(1, 2, 7, stride=2, padding=3),
-            nn.MaxPool2d(3, stride=2, padding=1),
-            nn.Conv2d(2, 1, 3),
-            AuxiliaryClassifier(1, 10),
-        ),
-        expected=61,
-        note="4·16 pixels, but the last three may be missing",
-    )
-
-
 @exercise(
     title="The smallest image that fits",
     kind="code",
     minutes=10,
-    cases=side_cases,
+    cases=lambda: [
+        case(nn.Conv2d(1, 2, 1), expected=1, note="any side will do"),
+        case(nn.Conv2d(1, 1, 4), expected=4),
+        case(nn.Sequential(nn.Conv2d(1, 2, 5), nn.MaxPool2d(2), nn.Conv2d(2, 1, 3)), expected=10),
+        case(
+            nn.Sequential(nn.Conv2d(1, 2, 3, stride=2), nn.Flatten(), nn.Linear(8, 10)),
+            expected=5,
+            note="needs 2×2 positions; sides of 5 and 6 give them",
+        ),
+        case(
+            nn.Sequential(nn.Conv2d(1, 2, 5, padding=2), nn.Flatten(), nn.Linear(98, 10)),
+            expected=7,
+            note="exactly one side fits",
+        ),
+        case(AuxiliaryClassifier(1, 10), expected=14),
+        case(
+            nn.Sequential(
+                nn.Conv2d(1, 2, 7, stride=2, padding=3),
+                nn.MaxPool2d(3, stride=2, padding=1),
+                nn.Conv2d(2, 1, 3),
+                AuxiliaryClassifier(1, 10),
+            ),
+            expected=61,
+            note="4·16 pixels, but the last three may be missing",
+        ),
+    ],
     hints=[
         "Try side 1, then 2, and so on. What does a layer do that cannot work on an image?",
         "A loop with `try` and `except RuntimeError` inside.",
@@ -489,20 +413,18 @@ def ex07_9_smallest_side(net, device="cpu"):
             side += 1
 
 
-def strength_cases():
-    # wide enough for three times the spread that twenty other random networks show
-    yield case(1, False, expected=Band(0.355, 0.395), note="about 0.375")
-    yield case(2, False, expected=Band(0.12, 0.175), note="about 0.15")
-    yield case(4, False, expected=Band(0.012, 0.046), note="about 0.03")
-    yield case(1, True, expected=Band(0.69, 0.725), note="about 0.707, the root of 1/2")
-    yield case(6, True, expected=Band(0.69, 0.725), note="as strong as after one layer")
-
-
 @exercise(
     title="Experiment: how strong is the signal?",
     kind="experiment",
     minutes=10,
-    cases=strength_cases,
+    cases=lambda: [
+        # wide enough for three times the spread that twenty other random networks show
+        case(1, False, expected=Band(0.355, 0.395), note="about 0.375"),
+        case(2, False, expected=Band(0.12, 0.175), note="about 0.15"),
+        case(4, False, expected=Band(0.012, 0.046), note="about 0.03"),
+        case(1, True, expected=Band(0.69, 0.725), note="about 0.707, the root of 1/2"),
+        case(6, True, expected=Band(0.69, 0.725), note="as strong as after one layer"),
+    ],
     hints=[
         "`nn.Sequential(*[ConvReLU(…) for _ in range(layers)])`, `torch.randn`, no gradients.",
         "Square first, then the mean, then the root: `Y.square().mean().sqrt().item()`. (A "
@@ -521,38 +443,12 @@ def ex07_10_strength(layers, batch_norm):
     return Y.square().mean().sqrt().item()
 
 
-def used_norm(channels, **options):
-    """A batch normalisation that has seen data."""
-    norm = nn.BatchNorm2d(channels, **options)
-    with torch.no_grad():
-        norm.weight.copy_(distinct(channels) + 0.1)
-        norm.bias.copy_(distinct(channels) - 0.3)
-        norm.running_mean.copy_(distinct(channels) + 0.7)
-        norm.running_var.copy_(distinct(channels).square() + 0.05)
-    return norm
-
-
-def fold_cases():
-    yield case(nn.Conv2d(1, 1, 1), used_norm(1))
-    yield case(nn.Conv2d(1, 1, 1, bias=False), used_norm(1), note="a convolution without bias")
-    yield case(nn.Conv2d(2, 3, 3), used_norm(3))
-    yield case(nn.Conv2d(1, 2, 3, bias=False, padding=1), used_norm(2), note="padded")
-    yield case(nn.Conv2d(1, 2, 2), used_norm(2, eps=0.5), note="eps is 0.5")
-    yield case(nn.Conv2d(3, 3, 1), used_norm(3), note="as many channels in as out")
-    yield case(nn.Conv2d(2, 4, (3, 1), stride=(2, 1)), used_norm(4), note="with a stride")
-    yield case(nn.Conv2d(1, 2, 3, dilation=2), used_norm(2), note="dilated")
-    yield case(nn.Conv2d(4, 6, 3, groups=2, bias=False), used_norm(6), note="in two groups")
-    yield case(nn.Conv2d(2, 3, 3).double(), used_norm(3).double(), note="float64")
-
-
 def seen_of_conv(conv):
     """Of a convolution: what it is, and what it computes."""
     if not isinstance(conv, nn.Conv2d):
         return {"class": type(conv).__name__}
-    with torch.no_grad():
-        X = torch.sin(counting(2, conv.in_channels, 6, 7) ** 2).to(conv.weight.dtype)
-        Y = conv(X)
-    return {"class": "Conv2d", "has a bias": conv.bias is not None, "output": Y}
+    X = torch.sin(counting(2, conv.in_channels, 6, 7) ** 2).to(conv.weight.dtype)
+    return {"class": "Conv2d", "has a bias": conv.bias is not None, "output": conv(X).detach()}
 
 
 def fold_by_torch(conv, norm):
@@ -562,17 +458,32 @@ def fold_by_torch(conv, norm):
 def folded(conv, norm, **wrong):
     """Folded, with something forgotten."""
     new = fold_by_torch(conv, norm)
-    with torch.no_grad():
-        for name, value in wrong.items():
-            getattr(new, name).copy_(value)
+    for name, value in wrong.items():
+        setattr(new, name, nn.Parameter(value.detach()))
     return new
+
+
+def without_eps(norm):
+    norm.eps = 0.0
+    return norm
 
 
 @exercise(
     title="Fold it away",
     kind="code",
     minutes=20,
-    cases=fold_cases,
+    cases=lambda: [
+        case(nn.Conv2d(1, 1, 1), used_norm(1)),
+        case(nn.Conv2d(1, 1, 1, bias=False), used_norm(1), note="a convolution without bias"),
+        case(nn.Conv2d(2, 3, 3), used_norm(3)),
+        case(nn.Conv2d(1, 2, 3, bias=False, padding=1), used_norm(2), note="padded"),
+        case(nn.Conv2d(1, 2, 2), used_norm(2, eps=0.5), note="eps is 0.5"),
+        case(nn.Conv2d(3, 3, 1), used_norm(3), note="as many channels in as out"),
+        case(nn.Conv2d(2, 4, (3, 1), stride=(2, 1)), used_norm(4), note="with a stride"),
+        case(nn.Conv2d(1, 2, 3, dilation=2), used_norm(2), note="dilated"),
+        case(nn.Conv2d(4, 6, 3, groups=2, bias=False), used_norm(6), note="in two groups"),
+        case(nn.Conv2d(2, 3, 3).double(), used_norm(3).double(), note="float64"),
+    ],
     reference=fold_by_torch,
     view=seen_of_conv,
     misconceptions={
@@ -582,7 +493,7 @@ def folded(conv, norm, **wrong):
             norm,
             bias=norm.bias - norm.running_mean * norm.weight / (norm.running_var + norm.eps).sqrt(),
         ),
-        "eps is forgotten": lambda conv, norm: fold_by_torch(conv, _without_eps(norm)),
+        "eps is forgotten": lambda conv, norm: fold_by_torch(conv, without_eps(norm)),
         "the bias of the normalisation is forgotten": lambda conv, norm: folded(
             conv, norm, bias=fold_by_torch(conv, norm).bias - norm.bias
         ),
@@ -619,59 +530,41 @@ def ex07_11_fold(conv, norm):
     return new
 
 
-def _without_eps(norm):
-    norm.eps = 0.0
-    return norm
-
-
 def seen_of_small_net(net):
     """Parameters, logits, and how wide the blocks are compared with the paper's."""
     # by name, for a notebook defines an Inception of its own
     blocks = [module for module in net.modules() if type(module).__name__ == "Inception"]
-    wanted = INCEPTION.values()
-    widths = [_sizes_of(block) for block in blocks]
-    ratios = {}
-    if len(blocks) == len(INCEPTION):
-        pairs = zip(widths, wanted, strict=True)
-        ratios = [a / b for mine, paper in pairs for a, b in zip(mine, _flat(paper), strict=True)]
-    with torch.no_grad():
-        logits = net.eval()(torch.zeros(2, 1, 32, 32))
+    widths = [p.shape[0] for block in blocks for p in block.parameters() if p.ndim > 1]
+    paper = [size for c1, c3, c5, cp in INCEPTION.values() for size in (c1, *c3, *c5, cp)]
+    as_many = len(widths) == len(paper)
+    ratios = [a / b for a, b in zip(widths, paper, strict=True)] if as_many else [0, 1]
     return {
         "blocks": len(blocks),
-        "parameters": sum(p.numel() for p in net.parameters()),
-        "shape of the logits": tuple(logits.shape),
-        "narrowest, compared with the widest": min(ratios) / max(ratios) if ratios else 0.0,
+        "parameters": count_parameters(net),
+        "shape of the logits": tuple(net.eval()(torch.zeros(2, 1, 32, 32)).shape),
+        "narrowest, compared with the widest": min(ratios) / max(ratios),
     }
 
 
-def _flat(sizes):
-    c1, c3, c5, cp = sizes
-    return (c1, *c3, *c5, cp)
-
-
-def _sizes_of(block):
-    """The six numbers of a block, from the shapes of its weights."""
-    outs = {name: p.shape[0] for name, p in block.named_parameters() if p.ndim > 1}
-    return tuple(outs.values())
-
-
-def shrink_cases():
-    for budget, note in ((250_000, "the stem needs half of that"), (3_000_000, "about half")):
-        expected = {
-            "blocks": 9,
-            "parameters": Band(0.95 * budget, budget),
-            "shape of the logits": (2, 10),
-            # rounding to whole channels bends narrow blocks
-            "narrowest, compared with the widest": Band(0.5, 1.0),
-        }
-        yield case(budget, expected=expected, note=note)
+def shrink_case(budget, note):
+    expected = {
+        "blocks": 9,
+        "parameters": Band(0.95 * budget, budget),
+        "shape of the logits": (2, 10),
+        # rounding to whole channels bends narrow blocks
+        "narrowest, compared with the widest": Band(0.5, 1.0),
+    }
+    return case(budget, expected=expected, note=note)
 
 
 @exercise(
     title="Shrink it",
     kind="code",
     minutes=30,
-    cases=shrink_cases,
+    cases=lambda: [
+        shrink_case(250_000, "the stem needs half of that"),
+        shrink_case(3_000_000, "about half"),
+    ],
     view=seen_of_small_net,
     hints=[
         "`climb` and `affordable` of this chapter do nearly this: scale all sizes by one factor, "

@@ -1,35 +1,30 @@
 """Exercises of chapter 03, LeNet."""
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils.exercises.chapters.inputs import counting, distinct, shapes_after
+from course_utils.exercises.chapters.inputs import counting, distinct, several, shapes_after
+from course_utils.exercises.chapters.portraits import portrait
 from course_utils.exercises.checker.declare import Band, case, exercise
 from course_utils.nets.lenet import lenet
 
 TITLE = "LeNet"
 
 
-def size_cases():
-    yield case(28, 5, 2, 1)
-    yield case(1, 1, 0, 1)
-    yield case(28, 2, 0, 2)
-    yield case(5, 5, 0, 1, note="the window just fits")
-    yield case(7, 3, 0, 2)
-    yield case(8, 3, 0, 2, note="a pixel is left over")
-    yield case(8, 3, 1, 3)
-    yield case(10, 3, 0, 4, note="most of a step is left over: rounded down all the same")
-    yield case(224, 11, 2, 4)
-
-
 @exercise(
     title="Output size",
     kind="warm-up",
     minutes=2,
-    cases=size_cases,
+    cases=lambda: [
+        *several((28, 5, 2, 1), (1, 1, 0, 1), (7, 3, 0, 2), (8, 3, 1, 3), (224, 11, 2, 4)),
+        case(5, 5, 0, 1, note="the window just fits"),
+        case(8, 3, 0, 2, note="a pixel is left over"),
+        case(10, 3, 0, 4, note="most of a step is left over: rounded down all the same"),
+    ],
     reference=lambda n, k, p, s: F.max_pool1d(F.pad(torch.zeros(1, 1, n), (p, p)), k, s).shape[-1],
     misconceptions={
         "the padding counts on one side only": lambda n, k, p, s: (n + p - k) // s + 1,
@@ -48,16 +43,14 @@ def ex03_1_out_size(n, k, p, s):
     return (n + 2 * p - k) // s + 1
 
 
-def sides_by_running(n):
-    return [shape[-1] for shape in shapes_after(lenet()[:6], torch.zeros(1, 1, n, n))]
-
-
 @exercise(
     title="Predict before you run",
     kind="predict",
     minutes=5,
     cases=lambda: [case(28), case(12), case(29), case(30), case(32), case(64), case(227)],
-    reference=sides_by_running,
+    reference=lambda n: (
+        [shape[-1] for shape in shapes_after(lenet()[:6], torch.zeros(1, 1, n, n))]
+    ),
     hints=[
         "The six layers: convolution (5×5, padding 2), sigmoid, pooling, convolution (5×5, no "
         "padding), sigmoid, pooling.",
@@ -72,24 +65,18 @@ def ex03_2_shapes(n):
     return [n, n, half, half - 4, half - 4, (half - 4) // 2]
 
 
-def parameters_by_building(c_in, c_out, k, bias=True):
-    return sum(p.numel() for p in nn.Conv2d(c_in, c_out, k, bias=bias).parameters())
-
-
 @exercise(
     title="How many parameters?",
     kind="code",
     minutes=3,
     cases=lambda: [
-        case(1, 6, 5),
-        case(1, 1, 1),
-        case(6, 16, 5),
-        case(3, 2, 4),
-        case(2, 3, 1),
+        *several((1, 6, 5), (1, 1, 1), (6, 16, 5), (3, 2, 4), (2, 3, 1)),
         case(3, 5, 2, False, note="without a bias"),
         case(16, 16, 3, bias=False),
     ],
-    reference=parameters_by_building,
+    reference=lambda c_in, c_out, k, bias=True: sum(
+        p.numel() for p in nn.Conv2d(c_in, c_out, k, bias=bias).parameters()
+    ),
     misconceptions={
         "the bias is ignored": lambda c_in, c_out, k, bias=True: c_in * c_out * k * k,
         "there is a bias for every input channel": lambda c_in, c_out, k, bias=True: (
@@ -112,17 +99,7 @@ def ex03_3_parameters(c_in, c_out, k, bias=True):
     return c_out * (c_in * k * k + bias)
 
 
-def labelled_cases():
-    yield case(torch.tensor([[1.0, 3.0], [2.0, 0.0], [0.0, 1.0]]), torch.tensor([1, 1, 1]))
-    yield case(torch.tensor([[0.0, 5.0]]), torch.tensor([1]), note="one example, right")
-    yield case(torch.tensor([[0.0, 5.0]]), torch.tensor([0]), note="one example, wrong")
-    yield case(-counting(2, 3) - 1, torch.tensor([0, 2]), note="all logits are negative")
-    yield case(distinct(5, 4), torch.randint(4, (5,)))
-    yield case(distinct(3, 7, dtype=torch.float64), torch.tensor([6, 0, 3]))
-    yield case(distinct(16, 3), torch.randint(3, (16,)))
-
-
-def accuracy_by_counting(logits, y):
+def accuracy(logits, y):
     pairs = zip(logits.tolist(), y.tolist(), strict=True)
     return sum(row.index(max(row)) == label for row, label in pairs) / len(y)
 
@@ -131,14 +108,19 @@ def accuracy_by_counting(logits, y):
     title="Accuracy",
     kind="code",
     minutes=5,
-    cases=labelled_cases,
-    reference=accuracy_by_counting,
+    cases=lambda: [
+        case(torch.tensor([[1.0, 3.0], [2.0, 0.0], [0.0, 1.0]]), torch.tensor([1, 1, 1])),
+        case(torch.tensor([[0.0, 5.0]]), torch.tensor([1]), note="one example, right"),
+        case(torch.tensor([[0.0, 5.0]]), torch.tensor([0]), note="one example, wrong"),
+        case(-counting(2, 3) - 1, torch.tensor([0, 2]), note="all logits are negative"),
+        case(distinct(3, 7).double(), torch.tensor([6, 0, 3])),
+        case(distinct(16, 3), torch.randint(3, (16,))),
+    ],
+    reference=accuracy,
     misconceptions={
-        "the right answers are counted, not divided": lambda logits, y: (
-            accuracy_by_counting(logits, y) * len(y)
-        ),
-        "it is in percent": lambda logits, y: 100 * accuracy_by_counting(logits, y),
-        "the wrong answers are counted": lambda logits, y: 1 - accuracy_by_counting(logits, y),
+        "the right answers are counted, not divided": lambda x, y: accuracy(x, y) * len(y),
+        "it is in percent": lambda logits, y: 100 * accuracy(logits, y),
+        "the wrong answers are counted": lambda logits, y: 1 - accuracy(logits, y),
     },
     python_number=True,
     hints=[
@@ -153,36 +135,29 @@ def ex03_4_accuracy(logits, y):
     return (logits.argmax(dim=1) == y).double().mean().item()
 
 
-def confusion_cases():
-    yield case(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1]), 2)
-    yield case(torch.tensor([0]), torch.tensor([1]), 2, note="one example")
-    yield case(torch.tensor([0, 0, 0]), torch.tensor([1, 1, 1]), 2, note="one pair, three times")
-    yield case(torch.tensor([1, 0]), torch.tensor([0, 1]), 4, note="classes that never occur")
-    yield case(torch.empty(0).long(), torch.empty(0).long(), 3, note="no example at all")
-    yield case(torch.randint(3, (20,)), torch.randint(3, (20,)), 3)
-    yield case(torch.randint(10, (50,)), torch.randint(10, (50,)), 10)
-
-
-def confusion_by_loop(y, y_hat, num_classes):
+def counted(y, y_hat, num_classes):
     counts = torch.zeros(num_classes, num_classes, dtype=torch.int64)
-    for a, b in zip(y.tolist(), y_hat.tolist(), strict=True):
-        counts[a, b] += 1
-    return counts
+    return counts.index_put((y, y_hat), torch.ones_like(y), accumulate=True)
 
 
 @exercise(
     title="Confusion matrix",
     kind="code",
     minutes=15,
-    cases=confusion_cases,
-    reference=confusion_by_loop,
+    cases=lambda: [
+        case(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1]), 2),
+        case(torch.tensor([0]), torch.tensor([1]), 2, note="one example"),
+        case(torch.tensor([0, 0, 0]), torch.tensor([1, 1, 1]), 2, note="one pair, three times"),
+        case(torch.tensor([1, 0]), torch.tensor([0, 1]), 4, note="classes that never occur"),
+        case(torch.empty(0).long(), torch.empty(0).long(), 3, note="no example at all"),
+        case(torch.randint(10, (50,)), torch.randint(10, (50,)), 10),
+    ],
+    reference=counted,
     misconceptions={
-        "rows and columns are exchanged: rows are the true classes": lambda y, y_hat, num_classes: (
-            confusion_by_loop(y_hat, y, num_classes)
+        "rows and columns are exchanged: rows are the true classes": lambda a, b, n: counted(
+            b, a, n
         ),
-        "a pair that comes again is counted once only": lambda y, y_hat, num_classes: (
-            confusion_by_loop(y, y_hat, num_classes).clamp(max=1)
-        ),
+        "a pair that comes again is counted once only": lambda *args: counted(*args).clamp(max=1),
     },
     hints=[
         "Give each pair (true, predicted) one number: true · num_classes + predicted.",
@@ -210,8 +185,7 @@ def broken_flatten(X):
     cases=lambda: [
         case(distinct(1, 20, 4, 4), note="one image is a batch, too"),
         case(distinct(2, 20, 4, 4)),
-        case(distinct(5, 20, 4, 4, dtype=torch.float64)),
-        case(distinct(16, 20, 4, 4)),
+        case(distinct(5, 20, 4, 4).double()),
         case(distinct(20, 20, 4, 4), note="as many images as channels"),
     ],
     reference=lambda X: torch.stack([image.reshape(-1) for image in X]),
@@ -236,11 +210,6 @@ def broken_loss(logits, y):
     return F.cross_entropy(torch.softmax(logits, dim=1), y)
 
 
-def loss_by_hand(logits, y):
-    rows = torch.arange(len(y))
-    return (logits.logsumexp(dim=1) - logits[rows, y]).mean()
-
-
 @exercise(
     title="Repair: softmax twice",
     kind="repair",
@@ -250,15 +219,15 @@ def loss_by_hand(logits, y):
         case(torch.tensor([[0.0, 0.0, 0.0]]), torch.tensor([1]), note="no opinion: ln 3"),
         case(torch.tensor([[200.0, 0.0]]), torch.tensor([1]), note="sure, and wrong"),
         case(distinct(4, 3), torch.tensor([0, 2, 1, 1])),
-        case(distinct(6, 10, dtype=torch.float64), torch.randint(10, (6,))),
+        case(distinct(6, 10).double(), torch.randint(10, (6,))),
     ],
-    reference=loss_by_hand,
+    reference=lambda logits, y: F.nll_loss(F.log_softmax(logits, dim=1), y),
     stub=broken_loss,
     misconceptions={
-        "the losses are added up, not averaged": lambda logits, y: loss_by_hand(logits, y) * len(y),
-        "the softmax goes over the batch": lambda logits, y: F.nll_loss(
-            F.log_softmax(logits, dim=0), y
+        "the losses are added up, not averaged": lambda logits, y: F.cross_entropy(
+            logits, y, reduction="sum"
         ),
+        "the softmax goes over the batch": lambda x, y: F.nll_loss(F.log_softmax(x, dim=0), y),
         "the logarithm is missing": lambda logits, y: F.nll_loss(torch.softmax(logits, 1), y),
     },
     gradient=True,
@@ -271,23 +240,6 @@ def loss_by_hand(logits, y):
 )
 def ex03_7_loss(logits, y):
     return F.cross_entropy(logits, y)
-
-
-def portrait(net):
-    """What to compare of a network: shapes, and the logits when its weights are known numbers."""
-    X = torch.sin(counting(2, 1, 28, 28) ** 2)  # all over the place, but always the same
-    logits = net(X)
-    with torch.no_grad():
-        net = net.eval().double()  # so that small differences are seen
-        for p in net.parameters():
-            waves = torch.sin(torch.arange(p.numel()) * 0.7 + 1).reshape(p.shape)
-            p.copy_(waves * (3 / p[0].numel() ** 0.5 if p.ndim > 1 else 0.5))
-    return {
-        "logits": {"shape": tuple(logits.shape), "dtype": str(logits.dtype)},
-        "shapes of the weights": [tuple(p.shape) for p in net.parameters() if p.ndim > 1],
-        "number of parameters": sum(p.numel() for p in net.parameters()),
-        "logits with given weights": net(X.double()),
-    }
 
 
 def wide_lenet(width):
@@ -304,7 +256,7 @@ def wide_lenet(width):
     minutes=20,
     cases=lambda: [case(1), case(2), case(4)],
     reference=wide_lenet,
-    view=portrait,
+    view=portrait(28, 28),
     hints=[
         "Start from the chapter's `lenet` and multiply what a layer gives. What does the next "
         "layer then take?",
@@ -332,18 +284,15 @@ def ex03_8_lenet(width):
     )
 
 
-def first_loss_cases():
-    # log C, and what the small random weights of the last layer add to it
-    for classes in (10, 100, 1000):
-        low, high = math.log(classes) - 0.05, math.log(classes) + 0.2
-        yield case(classes, expected=Band(low, high), note="an untrained network knows nothing")
-
-
 @exercise(
     title="Experiment: the loss before learning",
     kind="experiment",
     minutes=10,
-    cases=first_loss_cases,
+    cases=lambda: [
+        # log C, and what the small random weights of the last layer add to it
+        case(classes, expected=Band(math.log(classes) - 0.05, math.log(classes) + 0.2))
+        for classes in (10, 100, 1000)
+    ],
     hints=[
         "`lenet(num_classes=…)`, `torch.rand` for the images, `torch.randint` for the labels; no "
         "training, no gradients.",
@@ -361,32 +310,15 @@ def ex03_9_first_loss(num_classes):
         return F.cross_entropy(net(X), y).item()
 
 
-def small_net(*sizes, dtype=torch.float32):
-    layers = [nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False)]
-    net = nn.Sequential(*[piece for layer in layers for piece in (layer, nn.Tanh())][:-1])
-    return net.to(dtype)
+def small_net(*sizes):
+    layers = [nn.Linear(a, b) for a, b in pairwise(sizes)]
+    return nn.Sequential(*[piece for layer in layers for piece in (layer, nn.Tanh())][:-1])
 
 
 def after_a_backward(net):
     """A net that still carries gradients of something else."""
     sum(p.square().sum() for p in net.parameters()).backward()
     return net
-
-
-def step_cases():
-    yield case(small_net(1, 2), torch.tensor([[1.0]]), torch.tensor([0]), 0.5)
-    yield case(small_net(2, 3), distinct(4, 2), torch.tensor([0, 1, 2, 1]), 0.1)
-    yield case(small_net(2, 2), distinct(3, 2), torch.tensor([0, 1, 1]), 0.0, note="lr 0")
-    yield case(
-        after_a_backward(small_net(2, 2)),
-        distinct(3, 2),
-        torch.tensor([1, 0, 1]),
-        0.3,
-        note="gradients of an earlier step are still there",
-    )
-    yield case(small_net(3, 4, 2), distinct(5, 3), torch.tensor([0, 1, 1, 0, 0]), 0.2)
-    wide = small_net(4, 3, dtype=torch.float64)
-    yield case(wide, distinct(6, 4, dtype=torch.float64), torch.tensor([0, 1, 2, 2, 1, 0]), 0.9)
 
 
 def step_by_backward(net, X, y, lr):
@@ -406,7 +338,20 @@ def step_without_clearing(net, X, y, lr):
     title="One step of training by hand",
     kind="code",
     minutes=30,
-    cases=step_cases,
+    cases=lambda: [
+        case(small_net(1, 2), torch.tensor([[1.0]]), torch.tensor([0]), 0.5),
+        case(small_net(2, 3), distinct(4, 2), torch.tensor([0, 1, 2, 1]), 0.1),
+        case(small_net(2, 2), distinct(3, 2), torch.tensor([0, 1, 1]), 0.0, note="lr 0"),
+        case(
+            after_a_backward(small_net(2, 2)),
+            distinct(3, 2),
+            torch.tensor([1, 0, 1]),
+            0.3,
+            note="gradients of an earlier step are still there",
+        ),
+        case(small_net(3, 4, 2), distinct(5, 3), torch.tensor([0, 1, 1, 0, 0]), 0.2),
+        case(small_net(4, 3).double(), distinct(4, 4).double(), torch.tensor([0, 1, 2, 2]), 0.9),
+    ],
     reference=step_by_backward,
     misconceptions={
         "the loss is that after the step": lambda net, X, y, lr: (

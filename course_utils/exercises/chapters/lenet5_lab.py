@@ -7,37 +7,25 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils.exercises.chapters.inputs import counting, distinct
+from course_utils.exercises.chapters.inputs import counting, distinct, several
 from course_utils.exercises.checker.declare import Band, case, exercise
 from course_utils.nets.lenet5_lab import LeNet5
 
 TITLE = "The LeNet-5 digits lab"
 
 
-def grey_images():
-    yield case(torch.full((1, 1, 2, 2), 0.5), note="one grey level: all zeros, not NaN")
-    yield case(torch.zeros(2, 1, 2, 3), note="all black")
-    yield case(counting(1, 1, 2, 2) / 4)
-    yield case(counting(2, 1, 2, 2) / 8, note="one mean for the batch, not one for each image")
-    yield case(torch.rand(3, 1, 4, 5))
-    yield case(torch.rand(2, 1, 6, 6, dtype=torch.float64) / 4)
-    yield case(torch.rand(4, 1, 5, 5) + 3)
-
-
-def normalised_by_numbers(X):
-    numbers = X.double().flatten().tolist()
-    mean = math.fsum(numbers) / len(numbers)
-    variance = math.fsum((x - mean) ** 2 for x in numbers) / len(numbers)
-    scaled = [(x - mean) / math.sqrt(variance) if variance else 0.0 for x in numbers]
-    return torch.tensor(scaled, dtype=X.dtype).reshape(X.shape)
-
-
 @exercise(
     title="Normalise a batch",
     kind="warm-up",
     minutes=3,
-    cases=grey_images,
-    reference=normalised_by_numbers,
+    cases=lambda: [
+        case(torch.full((1, 1, 2, 2), 0.5), note="one grey level: all zeros, not NaN"),
+        case(torch.zeros(2, 1, 2, 3), note="all black"),
+        case(counting(1, 1, 2, 2) / 4),
+        case(counting(2, 1, 2, 2) / 8, note="one mean for the batch, not one for each image"),
+        case(torch.rand(4, 1, 5, 5) + 3),
+    ],
+    reference=lambda X: F.layer_norm(X, X.shape, eps=1e-24),
     misconceptions={
         "the deviation is divided by one less than the count": lambda X: (X - X.mean()) / X.std(),
         "every image is normalised by itself": lambda X: F.instance_norm(X, eps=1e-12),
@@ -58,29 +46,19 @@ def ex04_1_normalise(X):
     return (X - X.mean()) / X.std(correction=0).clamp(min=1e-12)
 
 
-def steps_by_counting(c_in, c_out, k, n, stride=1):
-    steps = 0
-    for _ in range(0, n - k + 1, stride):
-        for _ in range(0, n - k + 1, stride):
-            for _ in range(c_out):
-                steps += c_in  # one for each channel
-    return steps
-
-
 @exercise(
     title="Predict before you run",
     kind="predict",
     minutes=5,
     cases=lambda: [
-        case(1, 1, 1, 1),
-        case(1, 1, 2, 3),
+        *several((1, 1, 1, 1), (1, 1, 2, 3), (1, 6, 5, 32), (6, 16, 5, 14)),
         case(2, 3, 3, 3, note="the window just fits"),
         case(1, 2, 3, 8, 2, note="a row is left over"),
         case(3, 1, 2, 7, stride=3),
-        case(1, 6, 5, 32),
-        case(6, 16, 5, 14),
     ],
-    reference=steps_by_counting,
+    reference=lambda c_in, c_out, k, n, stride=1: (
+        c_in * F.conv2d(torch.zeros(1, 1, n, n), torch.zeros(c_out, 1, k, k), stride=stride).numel()
+    ),
     hints=[
         "Which loops does `forward` still have? Batch and window are left to one operation.",
         "Rows of the output × columns of the output × filters × input channels.",
@@ -98,6 +76,10 @@ def ex04_2_inner_steps(c_in, c_out, k, n, stride=1):
 
 def columns_by_unfold(shape, k, stride=1, padding=0, bytes_per_number=4):
     return F.unfold(torch.zeros(shape), k, 1, padding, stride).numel() * bytes_per_number
+
+
+def columns_of_others(change):
+    return lambda shape, *args, **kwargs: columns_by_unfold(change(*shape), *args, **kwargs)
 
 
 @exercise(
@@ -121,15 +103,13 @@ def columns_by_unfold(shape, k, stride=1, padding=0, bytes_per_number=4):
         "it is the size of the image": lambda shape, k, stride=1, padding=0, bytes_per_number=4: (
             math.prod(shape) * bytes_per_number
         ),
-        "the columns of one image are counted, not of the batch": lambda shape, k, stride=1, padding=0, bytes_per_number=4: (  # noqa: E501
-            columns_by_unfold((1, *shape[1:]), k, stride, padding, bytes_per_number)
+        "the columns of one image are counted, not of the batch": columns_of_others(
+            lambda N, C, H, W: (1, C, H, W)
         ),
         "numbers are counted, not bytes": lambda shape, k, stride=1, padding=0, bytes_per_number=4: (  # noqa: E501
             columns_by_unfold(shape, k, stride, padding, 1)
         ),
-        "a column holds one channel only": lambda shape, k, stride=1, padding=0, bytes_per_number=4: (  # noqa: E501
-            columns_by_unfold((shape[0], 1, *shape[2:]), k, stride, padding, bytes_per_number)
-        ),
+        "a column holds one channel only": columns_of_others(lambda N, C, H, W: (N, 1, H, W)),
     },
     hints=[
         "A column holds one window: C · k · k numbers.",
@@ -167,16 +147,11 @@ def linear_by_probing(conv):
     return layer
 
 
-def linear_with_axes(*axes):
+def linear_with_axes(conv, *axes):
     """A linear layer from the kernel with its axes in another order."""
-
-    def wrong(conv):
-        layer = linear_by_probing(conv)
-        weight = conv.weight.detach().permute(0, *axes).flatten(1)
-        layer.weight = nn.Parameter(weight)
-        return layer
-
-    return wrong
+    layer = linear_by_probing(conv)
+    layer.weight = nn.Parameter(conv.weight.detach().permute(0, *axes).flatten(1))
+    return layer
 
 
 @exercise(
@@ -188,16 +163,15 @@ def linear_with_axes(*axes):
         case(nn.Conv2d(2, 3, 2), note="two channels"),
         case(nn.Conv2d(3, 2, 2, bias=False), note="no bias"),
         case(nn.Conv2d(2, 2, (2, 3)), note="a window that is not square"),
-        case(nn.Conv2d(4, 7, 3)),
         case(LeNet5().conv3, note="LeNet-5's third convolution"),
     ],
     reference=linear_by_probing,
     view=linear_portrait,
     misconceptions={
         "the order is rows, columns, channels; `flatten` gives channels, rows, columns": (
-            linear_with_axes(2, 3, 1)
+            lambda conv: linear_with_axes(conv, 2, 3, 1)
         ),
-        "rows and columns are exchanged": linear_with_axes(1, 3, 2),
+        "rows and columns are exchanged": lambda conv: linear_with_axes(conv, 1, 3, 2),
         "weights are new random numbers instead of the convolution's": lambda conv: nn.Linear(
             conv.weight[0].numel(), conv.out_channels, bias=conv.bias is not None
         ),
@@ -224,16 +198,6 @@ def ex04_4_as_linear(conv):
     return linear
 
 
-def images_and_filters():
-    yield case(counting(1, 1, 2, 3), torch.ones(1, 1, 1, 1), note="wider than high")
-    yield case(counting(1, 1, 3, 2), torch.ones(1, 1, 1, 1), note="higher than wide")
-    yield case(counting(1, 1, 3, 3), torch.ones(1, 1, 2, 2), note="square")
-    yield case(distinct(1, 2, 5, 2), distinct(3, 2, 2, 2))
-    yield case(distinct(2, 1, 3, 4), distinct(1, 1, 2, 1), note="a window that is not square")
-    yield case(distinct(1, 1, 4, 4), distinct(2, 1, 1, 3), note="only the window is not square")
-    yield case(distinct(2, 3, 4, 9, dtype=torch.float64), distinct(2, 3, 3, 2, dtype=torch.float64))
-
-
 def broken_conv(X, W):
     side = int(math.sqrt((X.shape[2] - W.shape[2] + 1) * (X.shape[3] - W.shape[3] + 1)))
     return (W.flatten(1) @ F.unfold(X, W.shape[2:])).unflatten(2, (side, -1))
@@ -243,7 +207,14 @@ def broken_conv(X, W):
     title="Repair: right numbers in wrong places",
     kind="repair",
     minutes=5,
-    cases=images_and_filters,
+    cases=lambda: [
+        case(counting(1, 1, 2, 3), torch.ones(1, 1, 1, 1), note="wider than high"),
+        case(counting(1, 1, 3, 2), torch.ones(1, 1, 1, 1), note="higher than wide"),
+        case(counting(1, 1, 3, 3), torch.ones(1, 1, 2, 2), note="square"),
+        case(distinct(2, 1, 3, 4), distinct(1, 1, 2, 1), note="a window that is not square"),
+        case(distinct(1, 1, 4, 4), distinct(2, 1, 1, 3), note="only the window is not square"),
+        case(distinct(2, 3, 4, 9).double(), distinct(2, 3, 3, 2).double()),
+    ],
     reference=F.conv2d,
     stub=broken_conv,
     misconceptions={
@@ -283,12 +254,11 @@ class Token:
     """Lives as long as the graph that it hangs on."""
 
 
-class GraphWatcher(nn.Module):
+class GraphWatcher(nn.Linear):
     """A linear layer that refuses to go on while graphs of earlier batches are kept."""
 
     def __init__(self, inputs, classes):
-        super().__init__()
-        self.linear = nn.Linear(inputs, classes)
+        super().__init__(inputs, classes)
         self.tokens = []
 
     def forward(self, X):
@@ -297,37 +267,21 @@ class GraphWatcher(nn.Module):
             raise RuntimeError(f"the graphs of {alive} earlier batches are still in memory")
         token = Token()
         self.tokens.append(weakref.ref(token))
-        return Mark.apply(self.linear(X), token)
+        return Mark.apply(super().forward(X), token)
 
 
-def some_batches(*sizes, inputs=2, classes=3, dtype=torch.float32):
-    return [(distinct(n, inputs, dtype=dtype), torch.randint(classes, (n,))) for n in sizes]
+def some_batches(*sizes, dtype=torch.float32):
+    return [(distinct(n, 2).to(dtype), torch.randint(3, (n,))) for n in sizes]
 
 
-def dropout_net():
-    return nn.Sequential(nn.Linear(2, 8), nn.Dropout(), nn.Linear(8, 3)).train()
-
-
-def norm_net():
-    return nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 3)).train()
-
-
-def loss_cases():
-    yield case(nn.Linear(2, 3), some_batches(1), note="a single example")
-    yield case(nn.Linear(2, 3), some_batches(3, 1), note="the last batch is smaller")
-    yield case(dropout_net(), some_batches(4), note="a net with dropout")
-    yield case(norm_net(), some_batches(4, 2), note="a net with batch normalisation")
-    yield case(GraphWatcher(2, 3), some_batches(2, 2, 2, 2), note="a net that watches its graphs")
-    yield case(nn.Linear(2, 3), some_batches(5, 5, 2))
-    yield case(nn.Linear(2, 3).double(), some_batches(8, 8, 3, dtype=torch.float64))
+def net_with(layer):
+    return nn.Sequential(nn.Linear(2, 8), layer, nn.Linear(8, 3)).train()
 
 
 def mean_loss_at_once(net, batches):
     """All batches as one."""
     X, y = (torch.cat(parts) for parts in zip(*batches, strict=True))
-    with torch.no_grad():
-        logits = net.eval()(X)
-    return (logits.logsumexp(dim=1) - logits[torch.arange(len(y)), y]).mean().item()
+    return F.cross_entropy(net.eval()(X), y).item()
 
 
 def broken_mean_loss(net, batches):
@@ -341,7 +295,14 @@ def broken_mean_loss(net, batches):
     title="Repair: the mean loss",
     kind="repair",
     minutes=8,
-    cases=loss_cases,
+    cases=lambda: [
+        case(nn.Linear(2, 3), some_batches(1), note="a single example"),
+        case(nn.Linear(2, 3), some_batches(3, 1), note="the last batch is smaller"),
+        case(net_with(nn.Dropout()), some_batches(4), note="a net with dropout"),
+        case(net_with(nn.BatchNorm1d(8)), some_batches(4, 2), note="a net that normalises batches"),
+        case(GraphWatcher(2, 3), some_batches(2, 2, 2, 2), note="a net that watches its graphs"),
+        case(nn.Linear(2, 3).double(), some_batches(8, 8, 3, dtype=torch.float64)),
+    ],
     reference=mean_loss_at_once,
     stub=broken_mean_loss,
     misconceptions={
@@ -377,37 +338,27 @@ def ex04_6_mean_loss(net, batches):
     return total / examples
 
 
-def logit_cases():
-    yield case(torch.tensor([[0.0, 2.0, 1.0]]), 1)
-    yield case(torch.tensor([[0.0, 2.0, 1.0]]), 2)
-    yield case(torch.tensor([[3.0, 1.0], [0.0, 4.0]]), 1, note="as many images as classes")
-    yield case(-distinct(3, 3).abs(), 3, note="all logits are negative; all classes asked for")
-    yield case(torch.tensor([[500.0, 0.0, 501.0]]), 2, note="logits that overflow by themselves")
-    yield case(distinct(5, 4), 3)
-    yield case(distinct(4, 10, dtype=torch.float64), 5)
-
-
 def top_by_sorting(logits, k):
-    rows = []
-    for row in logits.tolist():
-        powers = [math.exp(x - max(row)) for x in row]
-        order = sorted(range(len(row)), key=lambda i: -row[i])[:k]
-        rows.append((order, [powers[i] / math.fsum(powers) for i in order]))
-    classes, probabilities = zip(*rows, strict=True)
-    return torch.tensor(classes), torch.tensor(probabilities, dtype=logits.dtype)
+    values, classes = logits.sort(dim=1, descending=True)
+    return classes[:, :k], values.softmax(dim=1)[:, :k]
 
 
 @exercise(
     title="The k most likely",
     kind="code",
     minutes=5,
-    cases=logit_cases,
+    cases=lambda: [
+        case(torch.tensor([[0.0, 2.0, 1.0]]), 1),
+        case(torch.tensor([[0.0, 2.0, 1.0]]), 2),
+        case(torch.tensor([[3.0, 1.0], [0.0, 4.0]]), 1, note="as many images as classes"),
+        case(-distinct(3, 3).abs(), 3, note="all logits are negative; all classes asked for"),
+        case(torch.tensor([[500.0, 0.0, 501.0]]), 2, note="logits that overflow by themselves"),
+        case(distinct(4, 10).double(), 5),
+    ],
     reference=top_by_sorting,
     misconceptions={
         "logits are returned, not probabilities": lambda logits, k: logits.topk(k)[::-1],
-        "probabilities come first: the classes should": lambda logits, k: top_by_sorting(logits, k)[
-            ::-1
-        ],
+        "probabilities come first: the classes should": lambda *args: top_by_sorting(*args)[::-1],
         "the softmax goes over the batch, not over the classes": lambda logits, k: torch.softmax(
             logits, dim=0
         ).topk(k)[::-1],
@@ -415,9 +366,7 @@ def top_by_sorting(logits, k):
             top_by_sorting(logits, k)[0],
             torch.softmax(logits.topk(k).values, dim=1),
         ),
-        "the least likely come first": lambda logits, k: torch.softmax(logits, dim=1).topk(
-            k, largest=False
-        )[::-1],
+        "the least likely come first": lambda x, k: x.softmax(1).topk(k, largest=False)[::-1],
     },
     hints=[
         "First make probabilities of the logits: along which axis must they add up to 1?",
@@ -432,19 +381,6 @@ def ex04_7_top(logits, k):
     return classes, probabilities
 
 
-def score_cases():
-    yield case([0.5], 1, note="a single score")
-    yield case([0.5, 0.4], 1)
-    yield case([0.4, 0.5], 1, note="better and better: never stopped")
-    yield case([0.5, 0.5, 0.6], 1, note="as good is no new best")
-    yield case([0.5, 0.5, 0.4, 0.6], 2)
-    yield case([0.3, 0.5, 0.4, 0.6, 0.5, 0.4], 2, note="a new best starts the count again")
-    yield case([0.3, 0.2, 0.25, 0.28, 0.4], 3, note="better than the one before is not enough")
-    yield case([0.3, 0.6, 0.5, 0.4], 5, note="it never comes to that: the last index")
-    yield case([0.1, 0.4, 0.35, 0.5, 0.45, 0.48, 0.49, 0.9], 3)
-    yield case([-3.0, -2.0, -2.5, -2.2, -1.0], 2, note="scores may be negative")
-
-
 def stop_by_slices(scores, patience):
     for i in range(patience, len(scores)):
         if max(scores[: i - patience + 1]) >= max(scores[i - patience + 1 : i + 1]):
@@ -456,7 +392,18 @@ def stop_by_slices(scores, patience):
     title="When to stop",
     kind="code",
     minutes=12,
-    cases=score_cases,
+    cases=lambda: [
+        case([0.5], 1, note="a single score"),
+        case([0.5, 0.4], 1),
+        case([0.4, 0.5], 1, note="better and better: never stopped"),
+        case([0.5, 0.5, 0.6], 1, note="as good is no new best"),
+        case([0.5, 0.5, 0.4, 0.6], 2),
+        case([0.3, 0.5, 0.4, 0.6, 0.5, 0.4], 2, note="a new best starts the count again"),
+        case([0.3, 0.2, 0.25, 0.28, 0.4], 3, note="better than the one before is not enough"),
+        case([0.3, 0.6, 0.5, 0.4], 5, note="it never comes to that: the last index"),
+        case([0.1, 0.4, 0.35, 0.5, 0.45, 0.48, 0.49, 0.9], 3),
+        case([-3.0, -2.0, -2.5, -2.2, -1.0], 2, note="scores may be negative"),
+    ],
     reference=stop_by_slices,
     misconceptions={
         "it is one step too patient": lambda scores, patience: stop_by_slices(scores, patience + 1),
@@ -517,36 +464,38 @@ def ex04_9_middle(m):
     return torch.stack(shares).mean().item()
 
 
-def column_cases():
-    yield case(counting(1, 4, 1), (1, 1, 2, 2), 2, note="a single window")
-    yield case(counting(1, 1, 4), (1, 1, 2, 2), 1, note="windows of one pixel do not overlap")
-    yield case(torch.ones(1, 4, 4), (1, 1, 3, 3), 2, note="how many windows see each pixel?")
-    yield case(distinct(1, 4, 6), (1, 1, 3, 4), 2, note="wider than high")
-    yield case(distinct(1, 8, 3), (1, 2, 4, 2), 2, note="two channels, higher than wide")
-    yield case(distinct(2, 9, 6), (2, 1, 4, 5), 3, note="two images")
-    yield case(distinct(2, 12, 20, dtype=torch.float64), (2, 3, 5, 6), 2)
-
-
 def fold(columns, shape, k):
     return F.fold(columns, shape[2:], k)
 
 
-def times_seen(columns, shape, k):
-    return fold(torch.ones_like(columns), shape, k)
+def fold_by_overwriting(columns, shape, k):
+    N, C, H, W = shape
+    windows = columns.reshape(N, C, k, k, H - k + 1, W - k + 1)
+    X = columns.new_zeros(shape)
+    for i in range(H - k + 1):
+        for j in range(W - k + 1):
+            X[:, :, i : i + k, j : j + k] = windows[:, :, :, :, i, j]
+    return X
 
 
 @exercise(
     title="Back from the columns",
     kind="code",
     minutes=30,
-    cases=column_cases,
+    cases=lambda: [
+        case(counting(1, 4, 1), (1, 1, 2, 2), 2, note="a single window"),
+        case(counting(1, 1, 4), (1, 1, 2, 2), 1, note="windows of one pixel do not overlap"),
+        case(torch.ones(1, 4, 4), (1, 1, 3, 3), 2, note="how many windows see each pixel?"),
+        case(distinct(1, 4, 6), (1, 1, 3, 4), 2, note="wider than high"),
+        case(distinct(1, 8, 3), (1, 2, 4, 2), 2, note="two channels, higher than wide"),
+        case(distinct(2, 9, 6), (2, 1, 4, 5), 3, note="two images"),
+        case(distinct(2, 12, 20).double(), (2, 3, 5, 6), 2),
+    ],
     reference=fold,
     misconceptions={
-        "overlapping windows overwrite each other: they must add up": lambda columns, shape, k: (
-            fold_by_overwriting(columns, shape, k)
-        ),
+        "overlapping windows overwrite each other: they must add up": fold_by_overwriting,
         "the sum is divided by the number of windows": lambda columns, shape, k: (
-            fold(columns, shape, k) / times_seen(columns, shape, k)
+            fold(columns, shape, k) / fold(torch.ones_like(columns), shape, k)
         ),
         "rows and columns of the window are exchanged": lambda columns, shape, k: fold(
             columns.unflatten(1, (shape[1], k, k)).mT.flatten(1, 3), shape, k
@@ -573,14 +522,4 @@ def ex04_10_col2im(columns, shape, k):
     for u in range(k):
         for v in range(k):
             X[:, :, u : u + rows, v : v + cols] += windows[:, :, u, v]
-    return X
-
-
-def fold_by_overwriting(columns, shape, k):
-    N, C, H, W = shape
-    windows = columns.reshape(N, C, k, k, H - k + 1, W - k + 1)
-    X = columns.new_zeros(shape)
-    for i in range(H - k + 1):
-        for j in range(W - k + 1):
-            X[:, :, i : i + k, j : j + k] = windows[:, :, :, :, i, j]
     return X

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils.exercises.chapters.inputs import counting, distinct, shapes_after
+from course_utils.exercises.chapters.inputs import counting, distinct, refused, shapes_after, slope
 from course_utils.exercises.checker.declare import Band, Raises, case, exercise
 from course_utils.nets.pooling import adaptive_windows
 
@@ -18,7 +18,11 @@ def images_and_window():
     yield case(distinct(1, 2, 2, 6), 2, note="two channels, wider than high")
     yield case(distinct(2, 1, 4, 2), 2, note="two images, higher than wide")
     yield case(distinct(1, 1, 5, 7), 2, note="a row and a column are left over")
-    yield case(distinct(2, 3, 9, 6, dtype=torch.float64), 3)
+    yield case(distinct(2, 3, 9, 6).double(), 3)
+
+
+def windows_of(X, window):
+    return X.unfold(2, window, window).unfold(3, window, window)
 
 
 @exercise(
@@ -26,9 +30,7 @@ def images_and_window():
     kind="warm-up",
     minutes=2,
     cases=images_and_window,
-    reference=lambda X, window: (
-        X.unfold(2, window, window).unfold(3, window, window).amin(dim=(-1, -2))
-    ),
+    reference=lambda X, window: windows_of(X, window).amin(dim=(-1, -2)),
     misconceptions={
         "the largest number is taken": F.max_pool2d,
         "the sign is not turned back": lambda X, window: F.max_pool2d(-X, window),
@@ -48,23 +50,21 @@ def ex02_1_min_pool2d(X, window):
     return -F.max_pool2d(-X, window)
 
 
-def shapes_by_running():
-    layers = [
-        nn.MaxPool2d(3),
-        nn.Conv2d(4, 6, 3, padding=1),
-        nn.MaxPool2d(3, stride=2, padding=1),
-        nn.AvgPool2d(2, ceil_mode=True),
-        nn.AdaptiveAvgPool2d(2),
-    ]
-    return shapes_after(layers, torch.zeros(8, 4, 32, 44))
-
-
 @exercise(
     title="Predict before you run",
     kind="predict",
     minutes=5,
     cases=lambda: [case()],
-    reference=shapes_by_running,
+    reference=lambda: shapes_after(
+        [
+            nn.MaxPool2d(3),
+            nn.Conv2d(4, 6, 3, padding=1),
+            nn.MaxPool2d(3, stride=2, padding=1),
+            nn.AvgPool2d(2, ceil_mode=True),
+            nn.AdaptiveAvgPool2d(2),
+        ],
+        torch.zeros(8, 4, 32, 44),
+    ),
     hints=[
         "Each axis by itself: rows 32 and columns 44. The stride of `nn.MaxPool2d(3)` is 3.",
         "With window k, padding p and stride s, n pixels become (n + 2p - k) // s + 1. With "
@@ -80,40 +80,42 @@ def ex02_2_predict():
     return [(8, 4, 10, 14), (8, 6, 10, 14), (8, 6, 5, 7), (8, 6, 3, 4), (8, 6, 2, 2)]
 
 
-def strided_cases():
-    nine = counting(3, 3)
-    yield case(nine, (2, 2), "max", (1, 1))
-    yield case(nine, (2, 2), "avg", (1, 1))
-    yield case(counting(4, 4), (2, 2), note="without a stride: windows side by side")
-    yield case(-counting(2, 2) - 1, (2, 2), note="all numbers are negative")
-    yield case(distinct(5, 4), (2, 1), "max", (3, 2))
-    yield case(distinct(4, 6), (2, 3), "avg", (1, 2))
-    yield case(distinct(5, 7), (3, 2), "avg", note="a row and a column are left over")
-    yield case(distinct(9, 8, dtype=torch.float64), (3, 3), "max", (2, 2))
-    yield case(nine, (2, 2), "median", (1, 1), expected=Raises(ValueError), note="no such mode")
-
-
 def strided_reference(X, pool_size, mode="max", stride=None):
     pool = F.max_pool2d if mode == "max" else F.avg_pool2d
     return pool(X[None], pool_size, stride)[0]
+
+
+def with_stride(fixed):
+    return lambda X, pool_size, mode="max", stride=None: strided_reference(
+        X, pool_size, mode, fixed
+    )
+
+
+def cropped(X, pool_size, mode="max", stride=None):
+    rows, columns = strided_reference(X, pool_size, mode, stride).shape
+    return strided_reference(X, pool_size, mode, (1, 1))[:rows, :columns]
 
 
 @exercise(
     title="Pooling with a stride",
     kind="code",
     minutes=15,
-    cases=strided_cases,
+    cases=lambda: [
+        case(counting(3, 3), (2, 2), "max", (1, 1)),
+        case(counting(3, 3), (2, 2), "avg", (1, 1)),
+        case(counting(4, 4), (2, 2), note="without a stride: windows side by side"),
+        case(-counting(2, 2) - 1, (2, 2), note="all numbers are negative"),
+        case(distinct(5, 4), (2, 1), "max", (3, 2)),
+        case(distinct(4, 6), (2, 3), "avg", (1, 2)),
+        case(distinct(5, 7), (3, 2), "avg", note="a row and a column are left over"),
+        case(distinct(9, 8).double(), (3, 3), "max", (2, 2)),
+        refused(counting(3, 3), (2, 2), "median", (1, 1), note="no such mode"),
+    ],
     reference=strided_reference,
     misconceptions={
-        "the stride is ignored: the window moves by one pixel": lambda X, pool_size, mode="max", stride=None: (  # noqa: E501
-            strided_reference(X, pool_size, mode, (1, 1))
-        ),
-        "the stride is ignored: it is always the window": lambda X, pool_size, mode="max", stride=None: (  # noqa: E501
-            strided_reference(X, pool_size, mode)
-        ),
-        "the windows start one pixel apart although the output is smaller": lambda X, pool_size, mode="max", stride=None: (  # noqa: E501
-            _cropped(X, pool_size, mode, stride)
-        ),
+        "the stride is ignored: the window moves by one pixel": with_stride((1, 1)),
+        "the stride is ignored: it is always the window": with_stride(None),
+        "the windows start one pixel apart although the output is smaller": cropped,
     },
     gradient=True,
     hints=[
@@ -139,11 +141,6 @@ def ex02_3_pool2d(X, pool_size, mode="max", stride=None):
             window = X[i * s_h : i * s_h + p_h, j * s_w : j * s_w + p_w]
             Y[i, j] = window.max() if mode == "max" else window.mean()
     return Y
-
-
-def _cropped(X, pool_size, mode, stride):
-    rows, columns = strided_reference(X, pool_size, mode, stride).shape
-    return strided_reference(X, pool_size, mode, (1, 1))[:rows, :columns]
 
 
 @exercise(
@@ -178,35 +175,21 @@ def ex02_4_avg_pool_by_conv(X, window):
     return F.conv2d(X, kernel, stride=window, groups=C)
 
 
-def smooth_cases():
-    yield case(torch.ones(1, 1, 2, 2), note="a white image must stay white up to its border")
-    yield case(counting(1, 1, 3, 3))
-    yield case(distinct(1, 1, 1, 1), note="a single pixel")
-    yield case(distinct(1, 2, 4, 3))
-    yield case(distinct(2, 2, 5, 6, dtype=torch.float64))
-
-
 def broken_smooth(X):
     return F.avg_pool2d(X, 3, stride=1, padding=1)
-
-
-def smooth_by_hand(X):
-    rows = [
-        [
-            X[..., max(i - 1, 0) : i + 2, max(j - 1, 0) : j + 2].mean(dim=(-2, -1))
-            for j in range(X.shape[-1])
-        ]
-        for i in range(X.shape[-2])
-    ]
-    return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
 
 
 @exercise(
     title="Repair: the dark border",
     kind="repair",
     minutes=5,
-    cases=smooth_cases,
-    reference=smooth_by_hand,
+    cases=lambda: [
+        case(torch.ones(1, 1, 2, 2), note="a white image must stay white up to its border"),
+        case(counting(1, 1, 3, 3)),
+        case(distinct(1, 1, 1, 1), note="a single pixel"),
+        case(distinct(2, 2, 5, 6).double()),
+    ],
+    reference=lambda X: broken_smooth(X) / broken_smooth(torch.ones_like(X)),
     stub=broken_smooth,
     misconceptions={
         "the zeros of the padding count in the average": broken_smooth,
@@ -276,22 +259,17 @@ def ex02_6_max_pool2d(X, window):
     return Y
 
 
-def pairs_of_tensors():
-    yield case(torch.tensor([1.0, 5.0]), torch.tensor([3.0, 2.0]))
-    yield case(torch.tensor([-1.0]), torch.tensor([-2.0]), note="both are negative")
-    yield case(torch.tensor([-4.0]), torch.tensor([-3.0]), note="both are negative")
-    yield case(torch.tensor(0.5), torch.tensor(-2.0), note="tensors without an axis")
-    yield case(distinct(3, 2), distinct(3, 2) + 0.01)
-    yield case(
-        distinct(2, 3, 4, dtype=torch.float64), distinct(2, 3, 4, dtype=torch.float64) + 0.01
-    )
-
-
 @exercise(
     title="Maximum from ReLU",
     kind="code",
     minutes=5,
-    cases=pairs_of_tensors,
+    cases=lambda: [
+        case(torch.tensor([1.0, 5.0]), torch.tensor([3.0, 2.0])),
+        case(torch.tensor([-1.0]), torch.tensor([-2.0]), note="both are negative"),
+        case(torch.tensor([-4.0]), torch.tensor([-3.0]), note="both are negative"),
+        case(torch.tensor(0.5), torch.tensor(-2.0), note="tensors without an axis"),
+        case(distinct(2, 3, 4).double(), distinct(2, 3, 4).double() + 0.01),
+    ],
     reference=torch.maximum,
     misconceptions={
         "the minimum is computed": torch.minimum,
@@ -311,21 +289,18 @@ def ex02_7_max_by_relu(a, b):
     return b + torch.relu(a - b)
 
 
-def dilated_cases():
-    yield case(counting(1, 1, 4, 4), 2, 2)
-    yield case(-counting(1, 1, 3, 3) - 1, 2, 2, note="all numbers are negative")
-    yield case(distinct(1, 1, 4, 5), 2, 1, note="dilation 1 is ordinary pooling")
-    yield case(distinct(1, 2, 5, 7), 2, 3)
-    yield case(distinct(2, 1, 7, 8), 3, 2, 2)
-    yield case(distinct(1, 1, 6, 6), 2, 2, 3)
-    yield case(distinct(2, 2, 8, 9, dtype=torch.float64), 3, 3, stride=2)
-
-
 @exercise(
     title="Dilated max pooling",
     kind="code",
     minutes=15,
-    cases=dilated_cases,
+    cases=lambda: [
+        case(counting(1, 1, 4, 4), 2, 2),
+        case(-counting(1, 1, 3, 3) - 1, 2, 2, note="all numbers are negative"),
+        case(distinct(1, 1, 4, 5), 2, 1, note="dilation 1 is ordinary pooling"),
+        case(distinct(2, 1, 7, 8), 3, 2, 2),
+        case(distinct(1, 1, 6, 6), 2, 2, 3),
+        case(distinct(2, 2, 8, 9).double(), 3, 3, stride=2),
+    ],
     reference=lambda X, window, dilation, stride=1: F.max_pool2d(X, window, stride, 0, dilation),
     misconceptions={
         "the pixels between are looked at too": lambda X, window, dilation, stride=1: F.max_pool2d(
@@ -354,34 +329,31 @@ def ex02_8_dilated_max_pool2d(X, window, dilation, stride=1):
     return torch.stack(views).amax(dim=0)
 
 
-def backward_cases():
-    yield case(counting(1, 1, 2, 2), torch.full((1, 1, 1, 1), 5.0), 2)
-    yield case(-counting(1, 1, 2, 4), counting(1, 1, 1, 2) + 1, 2)
-    yield case(distinct(1, 2, 2, 2), distinct(1, 2, 1, 1), 2, note="two channels")
-    yield case(distinct(2, 1, 4, 2), distinct(2, 1, 2, 1), 2, note="two images")
-    yield case(distinct(1, 1, 3, 6), distinct(1, 1, 1, 2), 3)
-    yield case(distinct(2, 2, 6, 9, dtype=torch.float64), distinct(2, 2, 2, 3).double(), 3)
-    yield case(distinct(1, 1, 2, 3), distinct(1, 1, 2, 3), 1, note="window 1: nothing is pooled")
-
-
 def backward_by_autograd(X, dY, window):
-    with torch.enable_grad():
-        X = X.detach().requires_grad_()
-        return torch.autograd.grad((F.max_pool2d(X, window) * dY).sum(), X)[0]
+    return slope(lambda X: (F.max_pool2d(X, window) * dY).sum(), X)
+
+
+def spread(dY, window):
+    return dY.repeat_interleave(window, 2).repeat_interleave(window, 3)
 
 
 @exercise(
     title="The gradient by hand",
     kind="code",
     minutes=20,
-    cases=backward_cases,
+    cases=lambda: [
+        case(counting(1, 1, 2, 2), torch.full((1, 1, 1, 1), 5.0), 2),
+        case(-counting(1, 1, 2, 4), counting(1, 1, 1, 2) + 1, 2),
+        case(distinct(1, 2, 2, 2), distinct(1, 2, 1, 1), 2, note="two channels"),
+        case(distinct(2, 1, 4, 2), distinct(2, 1, 2, 1), 2, note="two images"),
+        case(distinct(2, 2, 6, 9).double(), distinct(2, 2, 2, 3).double(), 3),
+        case(distinct(1, 1, 2, 3), distinct(1, 1, 2, 3), 1, note="window 1: nothing is pooled"),
+    ],
     reference=backward_by_autograd,
     misconceptions={
-        "every pixel of a window gets its gradient": lambda X, dY, window: dY.repeat_interleave(
-            window, 2
-        ).repeat_interleave(window, 3),
+        "every pixel of a window gets its gradient": lambda X, dY, window: spread(dY, window),
         "the gradient is shared out, as average pooling does it": lambda X, dY, window: (
-            dY.repeat_interleave(window, 2).repeat_interleave(window, 3) / window**2
+            spread(dY, window) / window**2
         ),
         "only the place of the maximum is marked, whatever `dY` is": lambda X, dY, window: (
             backward_by_autograd(X, torch.ones_like(dY), window)
@@ -407,21 +379,8 @@ def ex02_9_max_pool_backward(X, dY, window):
     return spread(dY) * winners
 
 
-def soft_cases():
-    yield case(counting(1, 1, 2, 2), 2, 1.0)
-    yield case(counting(1, 1, 2, 2), 2, 0.0, note="beta 0 is average pooling")
-    yield case(-counting(1, 1, 2, 2), 2, 0.5, note="no number is positive")
-    yield case(counting(1, 1, 2, 2) * 3 + 1, 2, 100.0, note="e to the power of 1000 overflows")
-    yield case(-counting(1, 1, 2, 2) * 3 - 1, 2, 100.0, note="e to the power of -1000 underflows")
-    yield case(distinct(1, 2, 4, 6) / 4, 2, 2.0)
-    yield case(distinct(2, 1, 7, 5) / 4, 3, -1.0, note="a negative beta leans to the minimum")
-    yield case(distinct(2, 2, 6, 6, dtype=torch.float64) / 4, 3, 1.5)
-    wide = torch.tensor([[-9.0, 9.0, 900.0, 901.0]]).repeat(2, 1)[None, None]
-    yield case(wide, 2, 1.0, note="two windows that are far from each other")
-
-
 def soft_by_softmax(X, window, beta):
-    patches = X.unfold(2, window, window).unfold(3, window, window).flatten(-2)
+    patches = windows_of(X, window).flatten(-2)
     return (patches * torch.softmax(beta * patches, dim=-1)).sum(dim=-1)
 
 
@@ -429,7 +388,16 @@ def soft_by_softmax(X, window, beta):
     title="Between average and maximum",
     kind="code",
     minutes=20,
-    cases=soft_cases,
+    cases=lambda: [
+        case(counting(1, 1, 2, 2), 2, 1.0),
+        case(counting(1, 1, 2, 2), 2, 0.0, note="beta 0 is average pooling"),
+        case(-counting(1, 1, 2, 2), 2, 0.5, note="no number is positive"),
+        case(counting(1, 1, 2, 2) * 3 + 1, 2, 100.0, note="e to the power of 1000 overflows"),
+        case(-counting(1, 1, 2, 2) * 3 - 1, 2, 100.0, note="e to the power of -1000 underflows"),
+        case(distinct(2, 1, 7, 5) / 4, 3, -1.0, note="a negative beta leans to the minimum"),
+        case(distinct(2, 2, 6, 6).double() / 4, 3, 1.5),
+        case(torch.tensor([[-9.0, 9, 900, 901]]).repeat(1, 1, 2, 1), 2, 1.0, note="far apart"),
+    ],
     reference=soft_by_softmax,
     misconceptions={
         "beta is ignored": lambda X, window, beta: soft_by_softmax(X, window, 1.0),
@@ -457,26 +425,22 @@ def ex02_10_soft_pool2d(X, window, beta):
     return (windows * torch.softmax(beta * windows, dim=4)).sum(dim=4)
 
 
-def adaptive_cases():
-    yield case(counting(1, 1, 4, 4), (2, 2))
-    yield case(-counting(1, 1, 3, 3) - 1, (1, 1), note="one number for all: global pooling")
-    yield case(distinct(1, 1, 3, 5), (2, 3), note="the sizes do not divide: windows overlap")
-    yield case(distinct(1, 2, 4, 2), (4, 2), note="nothing to do")
-    yield case(distinct(1, 1, 2, 3), (4, 5), note="more outputs than pixels")
-    yield case(distinct(2, 3, 7, 6, dtype=torch.float64), (3, 4))
-
-
 @exercise(
     title="Any size to any size, by the maximum",
     kind="code",
     minutes=10,
-    cases=adaptive_cases,
+    cases=lambda: [
+        case(counting(1, 1, 4, 4), (2, 2)),
+        case(-counting(1, 1, 3, 3) - 1, (1, 1), note="one number for all: global pooling"),
+        case(distinct(1, 1, 3, 5), (2, 3), note="the sizes do not divide: windows overlap"),
+        case(distinct(1, 2, 4, 2), (4, 2), note="nothing to do"),
+        case(distinct(1, 1, 2, 3), (4, 5), note="more outputs than pixels"),
+        case(distinct(2, 3, 7, 6).double(), (3, 4)),
+    ],
     reference=lambda X, output_size: F.adaptive_max_pool2d(X, output_size),
     misconceptions={
         "the average is taken": lambda X, output_size: F.adaptive_avg_pool2d(X, output_size),
-        "rows and columns are exchanged": lambda X, output_size: F.adaptive_max_pool2d(
-            X, output_size[::-1]
-        ),
+        "rows and columns are exchanged": lambda X, size: F.adaptive_max_pool2d(X, size[::-1]),
     },
     gradient=True,
     hints=[
@@ -494,20 +458,18 @@ def ex02_11_adaptive_max_pool2d(X, output_size):
     return torch.stack([torch.stack(row, dim=-1) for row in grid], dim=-2)
 
 
-def summed_area_cases():
-    yield case(counting(1, 1, 3, 3).double(), 2)
-    yield case(counting(1, 1, 2, 2).double() + 1, 1, note="window 1 changes nothing")
-    yield case(distinct(1, 1, 3, 3, dtype=torch.float64), 3, note="one window is the image")
-    yield case(distinct(1, 2, 4, 6, dtype=torch.float64), 2)
-    yield case(distinct(2, 1, 7, 5, dtype=torch.float64), 3)
-    yield case(distinct(2, 2, 9, 8, dtype=torch.float64), 4)
-
-
 @exercise(
     title="A cost that does not grow with the window",
     kind="code",
     minutes=30,
-    cases=summed_area_cases,
+    cases=lambda: [
+        case(counting(1, 1, 3, 3).double(), 2),
+        case(counting(1, 1, 2, 2).double() + 1, 1, note="window 1 changes nothing"),
+        case(distinct(1, 1, 3, 3).double(), 3, note="one window is the image"),
+        case(distinct(1, 2, 4, 6).double(), 2),
+        case(distinct(2, 1, 7, 5).double(), 3),
+        case(distinct(2, 2, 9, 8).double(), 4),
+    ],
     reference=lambda X, window: F.avg_pool2d(X, window, stride=1),
     misconceptions={
         "the sum is not divided": lambda X, window: F.avg_pool2d(X, window, 1, divisor_override=1),
@@ -534,22 +496,20 @@ def ex02_12_summed_area_avg(X, window):
     return sums / k**2
 
 
-def unsteady_cases():
-    # wide enough for ten times the spread that other random numbers of this count make
-    yield case(nn.Identity(), expected=Band(0.69, 0.725), note="about 0.71: without a layer")
-    yield case(nn.MaxPool2d(2), expected=Band(0.21, 0.24), note="about 0.22")
-    yield case(nn.MaxPool2d(2, stride=1), expected=Band(0.21, 0.24))
-    yield case(nn.AvgPool2d(2), expected=Band(0.265, 0.29))
-    yield case(nn.AvgPool2d((1, 4)), expected=Band(0.18, 0.215), note="along the width")
-    yield case(nn.AvgPool2d((4, 1)), expected=Band(0.375, 0.41), note="along the height")
-    yield case(nn.AdaptiveAvgPool2d(1), expected=Band(0, 1e-5), note="steady but for rounding")
-
-
 @exercise(
     title="Experiment: how steady is a layer?",
     kind="experiment",
     minutes=15,
-    cases=unsteady_cases,
+    cases=lambda: [
+        # wide enough for ten times the spread that other random numbers of this count make
+        case(nn.Identity(), expected=Band(0.69, 0.725), note="about 0.71: without a layer"),
+        case(nn.MaxPool2d(2), expected=Band(0.21, 0.24), note="about 0.22"),
+        case(nn.MaxPool2d(2, stride=1), expected=Band(0.21, 0.24)),
+        case(nn.AvgPool2d(2), expected=Band(0.265, 0.29)),
+        case(nn.AvgPool2d((1, 4)), expected=Band(0.18, 0.215), note="along the width"),
+        case(nn.AvgPool2d((4, 1)), expected=Band(0.375, 0.41), note="along the height"),
+        case(nn.AdaptiveAvgPool2d(1), expected=Band(0, 1e-5), note="steady but for rounding"),
+    ],
     hints=[
         "`X.roll(1, dims=3)` moves every image by one pixel along its width, as a ring.",
         "The share of change is that of `change` above: the norm of the difference, divided by "

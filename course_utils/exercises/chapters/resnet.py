@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils.exercises.chapters.inputs import counting, distinct
+from course_utils.exercises.chapters.inputs import counting, distinct, refused, several, used_norm
 from course_utils.exercises.chapters.portraits import portrait
 from course_utils.exercises.checker.declare import Band, Raises, case, exercise
 from course_utils.measure import count_parameters
@@ -16,31 +16,19 @@ from course_utils.nets.resnet import BasicBlock, Bottleneck, ResNet
 TITLE = "ResNet"
 
 
-def residual_cases():
-    yield case(torch.neg, torch.tensor([1.0, -2.0]), note="f(X) = -X: nothing is left")
-    yield case(torch.sin, torch.tensor([3.0, -3.0, 5.0, -0.5]))
-    yield case(torch.square, distinct(2, 3), note="f(X) = X²")
-    yield case(nn.Conv2d(2, 2, 3, padding=1), distinct(1, 2, 3, 4))
-    yield case(nn.Linear(3, 3).double(), distinct(4, 3, dtype=torch.float64))
-    yield case(
-        nn.Conv2d(2, 1, 1),
-        distinct(1, 2, 2, 2),
-        expected=Raises(ValueError),
-        note="f(X) has one channel: PyTorch would add it to both without a word",
-    )
-    yield case(
-        nn.MaxPool2d(2),
-        distinct(1, 1, 4, 4),
-        expected=Raises(ValueError),
-        note="f halves the image",
-    )
-
-
 @exercise(
     title="The residual",
     kind="warm-up",
     minutes=3,
-    cases=residual_cases,
+    cases=lambda: [
+        case(torch.neg, torch.tensor([1.0, -2.0]), note="f(X) = -X: nothing is left"),
+        case(torch.sin, torch.tensor([3.0, -3.0, 5.0, -0.5])),
+        case(torch.square, distinct(2, 3), note="f(X) = X²"),
+        case(nn.Conv2d(2, 2, 3, padding=1), distinct(1, 2, 3, 4)),
+        case(nn.Linear(3, 3).double(), distinct(4, 3).double()),
+        refused(nn.Conv2d(2, 1, 1), distinct(1, 2, 2, 2), note="f(X) has one channel only"),
+        refused(nn.MaxPool2d(2), distinct(1, 1, 4, 4), note="f halves the image"),
+    ],
     reference=lambda f, X: torch.where(f(X) > -X, f(X) + X, 0 * X),
     misconceptions={
         "the ReLU comes before the addition": lambda f, X: torch.relu(f(X)) + X,
@@ -73,23 +61,14 @@ def parameters_by_building(c_in, c_out, stride):
     kind="predict",
     minutes=10,
     cases=lambda: [
-        case(64, 128, 2),
-        case(1, 1, 1),
+        *several((64, 128, 2), (1, 1, 1), (3, 2, 1), (64, 64, 1), (256, 512, 2), (8, 5, 3)),
         case(1, 1, 2, note="as many channels, but half the image"),
         case(1, 2, 1, note="as large an image, but other channels"),
-        case(3, 2, 1),
-        case(64, 64, 1),
-        case(256, 512, 2),
-        case(8, 5, 3),
     ],
     reference=parameters_by_building,
     misconceptions={
-        "the projection is forgotten": lambda c_in, c_out, stride: (
-            9 * c_out * (c_in + c_out) + 4 * c_out
-        ),
-        "there is always a projection": lambda c_in, c_out, stride: parameters_by_building(
-            c_in, c_out, 2
-        ),
+        "the projection is forgotten": lambda a, b, stride: 9 * b * (a + b) + 4 * b,
+        "there is always a projection": lambda a, b, stride: parameters_by_building(a, b, 2),
         "the projection has no normalisation": lambda c_in, c_out, stride: (
             parameters_by_building(c_in, c_out, stride) - 2 * c_out * (stride != 1 or c_in != c_out)
         ),
@@ -130,25 +109,13 @@ def sides_by_pooling(side):
     kind="code",
     minutes=5,
     cases=lambda: [
-        case(224),
-        case(100),
+        *(case(n) for n in (224, 100, 2, 3, 32, 28, 97)),
         case(1, note="one pixel"),
-        case(2),
-        case(3),
-        case(32),
         case(33, note="one pixel more than 32"),
-        case(28),
-        case(97),
     ],
     reference=sides_by_pooling,
     misconceptions={
-        "halves are rounded down": lambda side: [
-            side // 4,
-            side // 4,
-            side // 8,
-            side // 16,
-            side // 32,
-        ],
+        "halves are rounded down": lambda side: [side // d for d in (4, 4, 8, 16, 32)],
     },
     hints=[
         "Windows of 7 and 3 pixels with padding 3 and 1 and stride 2: half, but rounded which way?",
@@ -166,12 +133,20 @@ def ex08_3_sides(side):
     return sides
 
 
+RESNET101 = {
+    "convolutions and dense layers": 105,  # four of them are projections
+    "parameters": 44_549_160,  # as torchvision's documentation has it
+    "classes": 1000,
+    "device": "meta",
+}
+
+
 def seen_of_large_net(net):
     """Counts only: it may be on the device "meta"."""
     layers = [module for module in net.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     return {
         "convolutions and dense layers": len(layers),
-        "parameters": sum(p.numel() for p in net.parameters()),
+        "parameters": count_parameters(net),
         "classes": getattr(layers[-1], "out_features", 0) if layers else 0,
         "device": str(next(net.parameters()).device),
     }
@@ -181,16 +156,7 @@ def seen_of_large_net(net):
     title="One hundred and one",
     kind="code",
     minutes=3,
-    cases=lambda: [
-        case(
-            expected={
-                "convolutions and dense layers": 105,  # four of them are projections
-                "parameters": 44_549_160,  # as torchvision's documentation has it
-                "classes": 1000,
-                "device": "meta",
-            }
-        )
-    ],
+    cases=lambda: [case(expected=RESNET101)],
     view=seen_of_large_net,
     hints=[
         "Look at `resnet50`: which of its numbers changes?",
@@ -205,34 +171,32 @@ def ex08_4_resnet101():
         return ResNet(Bottleneck, (3, 4, 23, 3))
 
 
-def option_a_cases():
-    yield case(counting(1, 1, 2, 2) + 1, 2)
-    yield case(counting(1, 1, 4, 4), 1, note="no channel is missing")
-    yield case(distinct(1, 2, 4, 2), 3, note="one channel is missing")
-    yield case(distinct(2, 2, 2, 4), 4, note="two images")
-    yield case(distinct(2, 3, 6, 4, dtype=torch.float64), 7)
-
-
-def option_a_by_conv(X, channels):
+def option_a_by_conv(X, channels, stride=2):
     kernel = torch.eye(channels, X.shape[1], dtype=X.dtype)
-    return F.conv2d(X, kernel[:, :, None, None], stride=2)
+    return F.conv2d(X, kernel[:, :, None, None], stride=stride)
 
 
 @exercise(
     title="A shortcut for nothing",
     kind="code",
     minutes=10,
-    cases=option_a_cases,
+    cases=lambda: [
+        case(counting(1, 1, 2, 2) + 1, 2),
+        case(counting(1, 1, 4, 4), 1, note="no channel is missing"),
+        case(distinct(1, 2, 4, 2), 3, note="one channel is missing"),
+        case(distinct(2, 2, 2, 4), 4, note="two images"),
+        case(distinct(2, 3, 6, 4).double(), 7),
+    ],
     reference=option_a_by_conv,
     misconceptions={
         "the zeros come before the channels, not behind them": lambda X, channels: option_a_by_conv(
             X.flip(1), channels
         ).flip(1),
         "the average of four pixels is taken": lambda X, channels: option_a_by_conv(
-            F.avg_pool2d(X, 2).repeat_interleave(2, 2).repeat_interleave(2, 3), channels
+            F.avg_pool2d(X, 2), channels, stride=1
         ),
         "the largest of four pixels is taken": lambda X, channels: option_a_by_conv(
-            F.max_pool2d(X, 2).repeat_interleave(2, 2).repeat_interleave(2, 3), channels
+            F.max_pool2d(X, 2), channels, stride=1
         ),
         "it takes the odd rows and columns, not those from 0 on": lambda X, channels: (
             option_a_by_conv(X[..., 1:, 1:], channels)
@@ -254,26 +218,13 @@ def ex08_5_option_a(X, channels):
     return F.pad(Y, (0, 0, 0, 0, 0, channels - X.shape[1]))
 
 
-def used_block(c_in, c_out, stride=1, dtype=torch.float32):
+def used_block(c_in, c_out, stride=1):
     """A BasicBlock in use, whose normalisations have seen something."""
     block = BasicBlock(c_in, c_out, stride)
-    with torch.no_grad():
-        for norm in block.modules():
-            if isinstance(norm, nn.BatchNorm2d):
-                norm.running_mean.normal_()
-                norm.running_var.uniform_(0.3, 2)
-                norm.weight.normal_()
-                norm.bias.normal_()
-    return block.to(dtype).eval()
-
-
-def block_cases():
-    yield case(used_block(1, 1), counting(1, 1, 2, 2) + 1)
-    yield case(used_block(2, 2), distinct(1, 2, 3, 3))
-    yield case(used_block(2, 2), distinct(3, 2, 3, 4), note="a batch of three")
-    yield case(used_block(2, 4, 2), distinct(2, 2, 4, 6), note="its shortcut is a projection")
-    yield case(used_block(1, 3), distinct(3, 1, 4, 4), note="more channels, same size")
-    yield case(used_block(2, 3, 2, torch.float64), distinct(2, 2, 6, 6, dtype=torch.float64))
+    for norm in block.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.load_state_dict(used_norm(c_out).state_dict())
+    return block.eval()
 
 
 def broken_block(block, X):
@@ -292,7 +243,14 @@ def block_before_relu(block, X):
     title="Repair: the input that changes",
     kind="repair",
     minutes=5,
-    cases=block_cases,
+    cases=lambda: [
+        case(used_block(1, 1), counting(1, 1, 2, 2) + 1),
+        case(used_block(2, 2), distinct(1, 2, 3, 3)),
+        case(used_block(2, 2), distinct(3, 2, 3, 4), note="a batch of three"),
+        case(used_block(2, 4, 2), distinct(2, 2, 4, 6), note="its shortcut is a projection"),
+        case(used_block(1, 3), distinct(3, 1, 4, 4), note="more channels, same size"),
+        case(used_block(2, 3, 2).double(), distinct(2, 2, 6, 6).double()),
+    ],
     reference=lambda block, X: block(X),
     stub=broken_block,
     misconceptions={
@@ -323,15 +281,6 @@ def photo(height, width):
     return torch.randint(256, (height, width, 3), dtype=torch.uint8)
 
 
-def photo_cases():
-    yield case(torch.tensor([[[255, 0, 128]]], dtype=torch.uint8), note="a single pixel")
-    yield case(torch.tensor([[[255, 0, 0], [0, 0, 255]]], dtype=torch.uint8), note="red, blue")
-    yield case(torch.full((2, 2, 3), 255, dtype=torch.uint8), note="white")
-    yield case(photo(3, 3))
-    yield case(photo(2, 5), note="wider than high")
-    yield case(photo(6, 4))
-
-
 def broken_prepare(pixels):
     mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
     std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
@@ -339,9 +288,9 @@ def broken_prepare(pixels):
     return (photo - mean) / std
 
 
-def prepare_by_colour(pixels):
+def prepare_by_colour(pixels, scale=255):
     colours = [(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)]
-    planes = [(pixels[:, :, i] / 255 - mean) / std for i, (mean, std) in enumerate(colours)]
+    planes = [(pixels[:, :, i] / scale - mean) / std for i, (mean, std) in enumerate(colours)]
     return torch.stack(planes)[None]
 
 
@@ -349,18 +298,21 @@ def prepare_by_colour(pixels):
     title="Repair: a photograph goes in",
     kind="repair",
     minutes=8,
-    cases=photo_cases,
+    cases=lambda: [
+        case(torch.tensor([[[255, 0, 128]]], dtype=torch.uint8), note="a single pixel"),
+        case(torch.tensor([[[255, 0, 0], [0, 0, 255]]], dtype=torch.uint8), note="red, blue"),
+        case(torch.full((2, 2, 3), 255, dtype=torch.uint8), note="white"),
+        case(photo(3, 3)),
+        case(photo(2, 5), note="wider than high"),
+        case(photo(6, 4)),
+    ],
     reference=prepare_by_colour,
     stub=broken_prepare,
     misconceptions={
         "the colours are still mixed up with the places: `reshape` does not move axes": (
             lambda pixels: prepare_by_colour(pixels.reshape(3, *pixels.shape[:2]).permute(1, 2, 0))
         ),
-        "the numbers still go up to 255": lambda pixels: (
-            prepare_by_colour(pixels)
-            + (pixels.permute(2, 0, 1) * (1 - 1 / 255))
-            / torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
-        ),
+        "the numbers still go up to 255": lambda pixels: prepare_by_colour(pixels, scale=1),
         "rows and columns are exchanged": lambda pixels: prepare_by_colour(pixels).mT,
         "the colours are in the order blue, green, red": lambda pixels: prepare_by_colour(
             pixels.flip(2)
@@ -389,16 +341,6 @@ def stages(*blocks):
     return nn.Sequential(stem | {f"stage{i + 1}": nn.Sequential(b) for i, b in enumerate(blocks)})
 
 
-def zero_cases():
-    yield case(stages(BasicBlock(2, 2)))
-    yield case(stages(BasicBlock(2, 3, 2)), note="with a projection, whose scale stays")
-    yield case(stages(Bottleneck(2, 1)), note="a bottleneck")
-    yield case(stages(BasicBlock(2, 2), BasicBlock(2, 4, 2), BasicBlock(4, 4)))
-    yield case(stages(Bottleneck(2, 1, 2), Bottleneck(4, 1), Bottleneck(4, 2, 2)))
-    yield case(stages(Bottleneck(2, 1, 2), BasicBlock(4, 4)), note="of both kinds")
-    yield case(stages(BasicBlock(2, 2)).double(), note="float64")
-
-
 def zero_by_classes(net):
     blocks = [module for module in net.modules() if isinstance(module, BasicBlock | Bottleneck)]
     for block in blocks:
@@ -424,7 +366,14 @@ def zero_named(*endings, part="weight", value=0.0):
     title="Start as a shallow network",
     kind="code",
     minutes=10,
-    cases=zero_cases,
+    cases=lambda: [
+        case(stages(BasicBlock(2, 2))),
+        case(stages(BasicBlock(2, 3, 2)), note="with a projection, whose scale stays"),
+        case(stages(Bottleneck(2, 1)), note="a bottleneck"),
+        case(stages(BasicBlock(2, 2), BasicBlock(2, 4, 2), BasicBlock(4, 4))),
+        case(stages(Bottleneck(2, 1, 2), BasicBlock(4, 4)), note="of both kinds"),
+        case(stages(BasicBlock(2, 2)).double(), note="float64"),
+    ],
     reference=zero_by_classes,
     changes=("net",),
     misconceptions={
@@ -456,18 +405,16 @@ def ex08_8_zero_init(net):
     return len(blocks)
 
 
-def growth_cases():
-    # twice as wide as what fifteen other random networks show
-    yield case(1, expected=Band(0.98, 1.025), note="about 1")
-    yield case(4, expected=Band(1.755, 1.825), note="about 1.8")
-    yield case(12, expected=Band(3.07, 3.24), note="about 3.15")
-
-
 @exercise(
     title="Experiment: the sum grows",
     kind="experiment",
     minutes=10,
-    cases=growth_cases,
+    cases=lambda: [
+        # twice as wide as what fifteen other random networks show
+        case(1, expected=Band(0.98, 1.025), note="about 1"),
+        case(4, expected=Band(1.755, 1.825), note="about 1.8"),
+        case(12, expected=Band(3.07, 3.24), note="about 3.15"),
+    ],
     hints=[
         "`nn.Sequential(*[BasicBlock(64, 64) for _ in range(blocks)])`, left in training mode, "
         "no gradients.",
@@ -490,28 +437,11 @@ OLD = 7.0  # all weights of the old last layer: so it can be told
 
 
 def small_resnet(channels, classes, block=BasicBlock):
-    net = nn.Sequential(
-        OrderedDict(
-            conv1=nn.Conv2d(1, channels, 3, bias=False),
-            norm1=nn.BatchNorm2d(channels),
-            relu=nn.ReLU(),
-            stage1=nn.Sequential(block(channels, channels)),
-            average=nn.AdaptiveAvgPool2d(1),
-            flatten=nn.Flatten(),
-            fc=nn.Linear(channels * block.expansion, classes),
-        )
-    )
+    net = stages(block(2, channels))
+    net.average, net.flatten = nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    net.fc = nn.Linear(channels * block.expansion, classes)
     nn.init.constant_(net.fc.weight, OLD)
     return net
-
-
-def transfer_cases():
-    yield case(small_resnet(2, 3), 4)
-    yield case(small_resnet(2, 3), 3, note="as many classes as before: a new layer all the same")
-    yield case(small_resnet(3, 10), 1, note="one class")
-    yield case(small_resnet(2, 5, Bottleneck), 2)
-    yield case(small_resnet(2, 3).requires_grad_(False), 4, note="it was frozen altogether")
-    yield case(small_resnet(4, 2).double(), 5, note="float64")
 
 
 def seen_of_transfer(net):
@@ -525,30 +455,29 @@ def seen_of_transfer(net):
     }
 
 
-def transfer_by_rebuilding(net, num_classes):
-    body = OrderedDict(copy.deepcopy(net).named_children())
-    for layer in body.values():
-        for p in layer.parameters():
-            p.requires_grad = False
-    old = body["fc"].weight
-    body["fc"] = nn.Linear(old.shape[1], num_classes, dtype=old.dtype)
-    return nn.Sequential(body)
+def rebuilt(net, num_classes):
+    body = OrderedDict(copy.deepcopy(net).requires_grad_(False).named_children())
+    old = body.pop("fc").weight
+    return nn.Sequential(body | {"fc": nn.Linear(old.shape[1], num_classes).to(old.dtype)})
 
 
 @exercise(
     title="Made for something else",
     kind="code",
     minutes=15,
-    cases=transfer_cases,
-    reference=transfer_by_rebuilding,
+    cases=lambda: [
+        case(small_resnet(2, 3), 4),
+        case(small_resnet(2, 3), 3, note="as many classes as before: a new layer all the same"),
+        case(small_resnet(3, 10), 1, note="one class"),
+        case(small_resnet(2, 5, Bottleneck), 2),
+        case(small_resnet(2, 3).requires_grad_(False), 4, note="it was frozen altogether"),
+        case(small_resnet(4, 2).double(), 5, note="float64"),
+    ],
+    reference=rebuilt,
     view=seen_of_transfer,
     misconceptions={
-        "nothing is frozen": lambda net, num_classes: transfer_by_rebuilding(
-            net, num_classes
-        ).requires_grad_(True),
-        "the new layer is frozen, too": lambda net, num_classes: transfer_by_rebuilding(
-            net, num_classes
-        ).requires_grad_(False),
+        "nothing is frozen": lambda *args: rebuilt(*args).requires_grad_(True),
+        "the new layer is frozen, too": lambda *args: rebuilt(*args).requires_grad_(False),
     },
     hints=[
         "`copy.deepcopy(net)` makes a copy that shares nothing with the network.",
@@ -566,36 +495,18 @@ def ex08_10_transfer(net, num_classes):
     return new
 
 
-class PreActivation(nn.Module):
+def half_a_branch(c):
+    return nn.BatchNorm2d(c), nn.ReLU(), nn.Conv2d(c, c, 3, padding="same", bias=False)
+
+
+class PreActivation(nn.Sequential):
     """The reference: pieces in a row, and the sum."""
 
     def __init__(self, c):
-        super().__init__()
-        self.branch = nn.Sequential(
-            *[
-                layer
-                for _ in range(2)
-                for layer in (
-                    nn.BatchNorm2d(c),
-                    nn.ReLU(),
-                    nn.Conv2d(c, c, (3, 3), padding="same", bias=False),
-                )
-            ]
-        )
-        self.last = nn.Identity()
+        super().__init__(*half_a_branch(c), *half_a_branch(c))
 
     def forward(self, X):
-        return self.last(X + self.branch(X))
-
-
-def with_last_relu(c):
-    net = PreActivation(c)
-    net.last = nn.ReLU()
-    return net
-
-
-def without_shortcut(c):
-    return PreActivation(c).branch
+        return X + super().forward(X)
 
 
 @exercise(
@@ -606,8 +517,8 @@ def without_shortcut(c):
     reference=PreActivation,
     view=portrait(),
     misconceptions={
-        "there is a ReLU behind the sum": with_last_relu,
-        "the input is not added": without_shortcut,
+        "there is a ReLU behind the sum": lambda c: nn.Sequential(PreActivation(c), nn.ReLU()),
+        "the input is not added": lambda c: nn.Sequential(*PreActivation(c)),
     },
     hints=[
         "An `nn.Module` of its own, as `BasicBlock` is one: layers in `__init__`, the order in "
@@ -649,9 +560,7 @@ def cifar_by_list(n, width=16):
     kind="code",
     minutes=30,
     cases=lambda: [
-        case(1, 2),
-        case(2, 3),
-        case(3, 2),
+        *several((1, 2), (2, 3), (3, 2)),
         case(1, note="without a width: 16"),
         case(2, width=5),
     ],

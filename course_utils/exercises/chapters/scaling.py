@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from course_utils.exercises.chapters.inputs import several, slope
 from course_utils.exercises.checker.declare import Band, case, exercise
 
 TITLE = "Scaling"
@@ -45,13 +46,10 @@ def ex10_1_efficiency(one, many, n):
     kind="code",
     minutes=5,
     cases=lambda: [
-        case(1, 1),
-        case(4, 2),
+        *several((1, 1), (4, 2), (9, 4), (11, 4)),
         case(5, 2, note="one is left over"),
         case(0, 3, note="an empty batch"),
         case(2, 3, note="fewer examples than processes"),
-        case(9, 4),
-        case(11, 4),
         case(96, 8, note="the last batch of 60,000 examples in batches of 256"),
     ],
     reference=lambda n, size: [len(range(rank, n, size)) for rank in range(size)],
@@ -82,16 +80,9 @@ def ex10_2_shares(n, size):
 
 def counted_by_hand():
     n, batch, size, parameters = 60_000, 256, 4, 61_706
-    starts = range(0, n, batch)
-    last = range(starts[-1], n)
-    sent = 0.0
-    for _ in range(2 * (size - 1)):
-        sent += parameters / size
-    rate, examples = 0.05, 32
-    while examples < batch:
-        rate, examples = 2 * rate, 2 * examples
-    mine = len(range(0, batch, size))
-    numbers = [mine, len(starts), len(last[::size]), sent, len(starts), rate]
+    steps, last = -(-n // batch), n % batch
+    sent = 2 * (size - 1) * parameters / size
+    numbers = [batch // size, steps, last // size, sent, steps, 0.05 * batch / 32]
     return [float(number) for number in numbers]  # whole or not: no matter
 
 
@@ -115,15 +106,6 @@ def ex10_3_predict():
     return [64, 235, 24, 92_559, 235, 0.4]
 
 
-def gradient_cases():
-    yield case([torch.tensor([1.0]), torch.tensor([3.0])], [1, 1])
-    yield case([torch.tensor([1.0]), torch.tensor([4.0])], [2, 1], note="parts of unlike size")
-    yield case([torch.tensor([2.0, 5.0])], [7], note="one process")
-    yield case([torch.rand(2, 3).double() for _ in range(3)], [4, 4, 3])
-    yield case([torch.rand(3), torch.zeros(3)], [2, 0], note="a process without examples")
-    yield case([torch.randn(2, 2, 2) for _ in range(4)], [64, 64, 64, 63])
-
-
 def mean_of_copies(gradients, counts):
     """As if each example had its process's mean gradient."""
     pairs = zip(gradients, counts, strict=True)
@@ -134,17 +116,24 @@ def mean_of_copies(gradients, counts):
     title="The mean of unlike parts",
     kind="code",
     minutes=8,
-    cases=gradient_cases,
+    cases=lambda: [
+        case([torch.tensor([1.0]), torch.tensor([3.0])], [1, 1]),
+        case([torch.tensor([1.0]), torch.tensor([4.0])], [2, 1], note="parts of unlike size"),
+        case([torch.tensor([2.0, 5.0])], [7], note="one process"),
+        case([torch.rand(2, 3).double() for _ in range(3)], [4, 4, 3]),
+        case([torch.rand(3), torch.zeros(3)], [2, 0], note="a process without examples"),
+        case([torch.randn(2, 2, 2) for _ in range(4)], [64, 64, 64, 63]),
+    ],
     reference=mean_of_copies,
     misconceptions={
         "every process counts alike, however few examples it had": lambda gradients, counts: (
             sum(gradients) / len(gradients)
         ),
-        "it is the sum, not yet divided by the number of examples": lambda gradients, counts: sum(
-            g * count for g, count in zip(gradients, counts, strict=True)
+        "it is the sum, not yet divided by the number of examples": lambda gradients, counts: (
+            mean_of_copies(gradients, counts) * sum(counts)
         ),
         "it is divided by the number of processes": lambda gradients, counts: (
-            sum(g * count for g, count in zip(gradients, counts, strict=True)) / len(counts)
+            mean_of_copies(gradients, counts) * sum(counts) / len(counts)
         ),
     },
     hints=[
@@ -161,37 +150,29 @@ def ex10_4_average(gradients, counts):
     return sum(gradient * count for gradient, count in pairs) / sum(counts)
 
 
+def ring(parameters, n, bandwidth, latency):
+    return math.fsum(latency + parameters * 4 / n / bandwidth for _ in range(2 * (n - 1)))
+
+
 @exercise(
     title="How long does a ring take?",
     kind="code",
     minutes=5,
     cases=lambda: [
-        case(4.0, 2, 8.0, 1.0),
+        *several((4.0, 2, 8.0, 1.0), (12.0, 3, 4.0, 0.5), (4.0, 64, 1.0, 0.0)),
         case(100.0, 1, 8.0, 1.0, note="alone: nothing to send"),
-        case(12.0, 3, 4.0, 0.5),
         case(61_706.0, 4, 1e9, 5e-5, note="LeNet: latency"),
         case(11_689_512.0, 8, 1.25e9, 5e-5, note="ResNet-18 over 10 Gbit/s"),
-        case(4.0, 64, 1.0, 0.0),
     ],
-    reference=lambda parameters, n, bandwidth, latency: math.fsum(
-        latency + parameters * 4 / n / bandwidth for _ in range(2 * (n - 1))
-    ),
+    reference=ring,
     misconceptions={
-        "a number has four bytes": lambda parameters, n, bandwidth, latency: (
-            2 * (n - 1) * (latency + parameters / n / bandwidth)
-        ),
-        "only the first round is counted, the one that adds": (
-            lambda parameters, n, bandwidth, latency: (
-                (n - 1) * (latency + 4 * parameters / n / bandwidth)
-            )
-        ),
-        "whole tensors are sent in each step, not chunks": (
-            lambda parameters, n, bandwidth, latency: (
-                2 * (n - 1) * (latency + 4 * parameters / bandwidth)
-            )
+        "a number has four bytes": lambda parameters, n, *rest: ring(parameters / 4, n, *rest),
+        "only the first round is counted, the one that adds": lambda *args: ring(*args) / 2,
+        "whole tensors are sent in each step, not chunks": lambda parameters, n, *rest: ring(
+            parameters * n, n, *rest
         ),
         "the latency is paid in every step": lambda parameters, n, bandwidth, latency: (
-            latency + 2 * (n - 1) * 4 * parameters / n / bandwidth
+            latency + ring(parameters, n, bandwidth, 0)
         ),
     },
     hints=[
@@ -206,14 +187,12 @@ def ex10_5_ring_seconds(parameters, n, bandwidth, latency):
     return 2 * (n - 1) * (latency + 4 * parameters / n / bandwidth)
 
 
-def efficiencies(examples, seconds_each, parameters, bandwidth, n):
-    compute = examples * seconds_each / n
-    return compute / (compute + 8 * parameters * (n - 1) / n / bandwidth)
+def most_by_trying_all(examples, seconds_each, parameters, bandwidth, least, shared=True):
+    def efficiency(n):
+        compute = examples * seconds_each / (n if shared else 1)
+        return compute / (compute + 8 * parameters * (n - 1) / n / bandwidth)
 
-
-def most_by_trying_all(examples, seconds_each, parameters, bandwidth, least):
-    cost = examples, seconds_each, parameters, bandwidth
-    return max(n for n in range(1, examples + 1) if efficiencies(*cost, n) >= least)
+    return max(n for n in range(1, examples + 1) if efficiency(n) >= least)
 
 
 @exercise(
@@ -221,12 +200,10 @@ def most_by_trying_all(examples, seconds_each, parameters, bandwidth, least):
     kind="code",
     minutes=10,
     cases=lambda: [
-        case(8, 1.0, 1.0, 4.0, 0.5),
+        *several((8, 1.0, 1.0, 4.0, 0.5), (256, 0.01, 1e6, 1e8, 0.79)),
         case(4, 1.0, 1.0, 1e9, 0.9, note="nothing to wait for: as many as there are examples"),
         case(10, 1e-9, 100.0, 1.0, 0.6, note="nobody can help"),
         case(6, 2.0, 1.0, 2.0, 0.5, note="an efficiency of exactly `least` will do"),
-        case(256, 0.01, 1e6, 1e8, 0.79),
-        case(500, 0.002, 1e6, 1.25e8, 0.5),
     ],
     reference=most_by_trying_all,
     misconceptions={
@@ -234,11 +211,7 @@ def most_by_trying_all(examples, seconds_each, parameters, bandwidth, least):
             most_by_trying_all(*args) + 1, args[0]
         ),
         "the batch is not shared: everybody computes all of it": (
-            lambda examples, seconds_each, parameters, bandwidth, least: max(
-                n
-                for n in range(1, examples + 1)
-                if efficiencies(examples * n, seconds_each, parameters, bandwidth, n) >= least
-            )
+            lambda examples, *args: most_by_trying_all(examples, *args, shared=False)
         ),
     },
     hints=[
@@ -273,25 +246,21 @@ def broken_accumulate(w, X, y, size):
     return total
 
 
-def accumulation_cases():
-    yield case(torch.tensor([1.0]), torch.tensor([[1.0], [2.0]]), torch.zeros(2), 2)
-    yield case(torch.tensor([1.0]), torch.tensor([[1.0], [2.0]]), torch.zeros(2), 1)
-    yield case(torch.ones(2), torch.rand(5, 2), torch.rand(5), 2, note="a small part at the end")
-    yield case(torch.rand(3).double(), torch.rand(7, 3).double(), torch.rand(7).double(), 3)
-    yield case(torch.rand(2), torch.rand(4, 2), torch.rand(4), 9, note="all in one part")
-    yield case(torch.rand(2), torch.rand(9, 2), torch.rand(9), 4)
-
-
 def slope_of_mean(w, X, y, size):
-    w = w.detach().clone().requires_grad_()
-    return torch.autograd.grad(((X @ w - y) ** 2).mean(), w)[0]
+    return slope(lambda w: ((X @ w - y) ** 2).mean(), w)
 
 
 @exercise(
     title="Repair: accumulated too much",
     kind="repair",
     minutes=8,
-    cases=accumulation_cases,
+    cases=lambda: [
+        case(torch.tensor([1.0]), torch.tensor([[1.0], [2.0]]), torch.zeros(2), 2),
+        case(torch.tensor([1.0]), torch.tensor([[1.0], [2.0]]), torch.zeros(2), 1),
+        case(torch.ones(2), torch.rand(5, 2), torch.rand(5), 2, note="a small part at the end"),
+        case(torch.rand(3).double(), torch.rand(7, 3).double(), torch.rand(7).double(), 3),
+        case(torch.rand(2), torch.rand(4, 2), torch.rand(4), 9, note="all in one part"),
+    ],
     reference=slope_of_mean,
     stub=broken_accumulate,
     misconceptions={
@@ -334,25 +303,20 @@ def part_by_rows(n, seed, epoch, rank, size):
     kind="repair",
     minutes=10,
     cases=lambda: [
-        case(4, 0, 0, 0, 1),
+        *several((4, 0, 0, 0, 1), (6, 3, 2, 1, 2), (7, 5, 1, 2, 3), (20, 11, 4, 3, 4)),
         case(6, 0, 0, 1, 2, note="the second process"),
         case(6, 0, 1, 0, 2, note="the second epoch"),
-        case(6, 3, 2, 1, 2),
         case(7, 5, 1, 0, 3, note="not all parts are of one size"),
-        case(7, 5, 1, 2, 3),
-        case(20, 11, 4, 3, 4),
     ],
     reference=part_by_rows,
     stub=broken_my_part,
     misconceptions={
         "every process draws an order of its own": broken_my_part,
-        "each epoch has the same order": lambda n, seed, epoch, rank, size: part_by_rows(
-            n, seed, 0, rank, size
-        ),
+        "each epoch has the same order": lambda n, seed, _, *mine: part_by_rows(n, seed, 0, *mine),
         "every process draws an order of its own, another one in each epoch": (
             lambda n, seed, epoch, rank, size: part_by_rows(n, seed + rank, epoch, rank, size)
         ),
-        "everybody gets all examples": lambda n, seed, epoch, rank, size: part_by_rows(
+        "everybody gets all examples": lambda n, seed, epoch, *mine: part_by_rows(
             n, seed, epoch, 0, 1
         ),
     },
@@ -385,14 +349,10 @@ def ex10_8_my_part(n, seed, epoch, rank, size):
         case(300, 1000, 0.1, 32.0),
     ],
     reference=lambda step, steps, base, factor: torch.lerp(
-        torch.tensor(base, dtype=torch.float64),
-        torch.tensor(base * factor, dtype=torch.float64),
-        torch.tensor(step / steps, dtype=torch.float64).clamp(max=1),
+        *torch.tensor([base, base * factor, min(1, step / steps)]).double()
     ).item(),
     misconceptions={
-        "it starts at zero": lambda step, steps, base, factor: (
-            base * factor * min(step / steps, 1.0)
-        ),
+        "it starts at zero": lambda step, steps, base, factor: base * factor * min(step / steps, 1),
         "after the warm-up it goes on rising": lambda step, steps, base, factor: (
             base * (1 + (factor - 1) * step / steps)
         ),
@@ -420,12 +380,9 @@ def ex10_9_rate(step, steps, base, factor):
     minutes=5,
     cases=lambda: [
         case(4, 2, note="it comes out even"),
-        case(5, 2),
+        *several((5, 2), (9, 4), (10_000, 8), (10_000, 48)),
         case(3, 1, note="one process"),
         case(1, 4, note="one image, four processes"),
-        case(9, 4),
-        case(10_000, 8),
-        case(10_000, 48),
     ],
     reference=lambda n, size: max(len(range(rank, n, size)) for rank in range(size)) * size - n,
     misconceptions={
@@ -471,9 +428,7 @@ def straggler_case(n, spread, **about):
         "it is the mean over the processes, but all wait for the slowest": (
             lambda n, spread: 1.0 + 0 * n
         ),
-        "it is the fastest, but all wait for the slowest": lambda n, spread: (
-            1 - spread * SLOWEST[n]
-        ),
+        "it is the fastest, but all wait for the slowest": lambda n, s: 1 - s * SLOWEST[n],
     },
     hints=[
         "`1 + spread * torch.randn(20_000, n)`: a row for each step, a column for each process.",
@@ -489,21 +444,15 @@ def ex10_11_straggler(n, spread):
     return times.max(dim=1).values.mean().item()
 
 
-def statistics_cases():
-    def of(*parts):
-        """What the processes know of their parts, each (examples, C)."""
-        means = torch.stack([part.mean(dim=0) for part in parts])
-        variances = torch.stack([part.var(dim=0, correction=0) for part in parts])
-        return means, variances, [len(part) for part in parts]
+def parts_case(*parts, note=""):
+    """What the processes know of their parts, each (examples, C)."""
+    means = torch.stack([part.mean(dim=0) for part in parts])
+    variances = torch.stack([part.var(dim=0, correction=0) for part in parts])
+    return case(means, variances, [len(part) for part in parts], note=note)
 
-    def some(n, channels, shift=0.0):
-        return torch.randn(n, channels, dtype=torch.float64) + shift
 
-    yield case(*of(torch.tensor([[1.0], [3.0]])), note="one process")
-    yield case(*of(torch.tensor([[1.0], [1.0]]), torch.tensor([[3.0], [3.0]])), note="each alike")
-    yield case(*of(some(4, 2), some(4, 2, shift=1.0)))
-    yield case(*of(some(5, 2), some(2, 2, shift=2.0)), note="parts of unlike size")
-    yield case(*of(some(3, 3), some(8, 3, shift=-1.0), some(1, 3, shift=4.0)))
+def some(n, channels):
+    return torch.randn(n, channels).double()
 
 
 def statistics_by_squares(means, variances, counts):
@@ -517,21 +466,27 @@ def statistics_by_squares(means, variances, counts):
     title="Statistics of the whole",
     kind="code",
     minutes=25,
-    cases=statistics_cases,
+    cases=lambda: [
+        parts_case(torch.tensor([[1.0], [3.0]]), note="one process"),
+        parts_case(torch.tensor([[1.0], [1.0]]), torch.tensor([[3.0], [3.0]]), note="each alike"),
+        parts_case(some(4, 2), some(4, 2) + 1),
+        parts_case(some(5, 2), some(2, 2) + 2, note="parts of unlike size"),
+        parts_case(some(3, 3), some(8, 3) - 1, some(1, 3) + 4),
+    ],
     reference=statistics_by_squares,
     misconceptions={
         "the variances are averaged, but the means differ, too": lambda means, variances, counts: (
             statistics_by_squares(means, variances, counts)[0],
-            (torch.tensor(counts, dtype=means.dtype) / sum(counts)) @ variances,
+            statistics_by_squares(variances, variances, counts)[0],
         ),
         "every process counts alike, however few examples it had": (
             lambda means, variances, counts: statistics_by_squares(
                 means, variances, [1] * len(counts)
             )
         ),
-        "it is the standard deviation, not the variance": lambda means, variances, counts: (
-            statistics_by_squares(means, variances, counts)[0],
-            statistics_by_squares(means, variances, counts)[1].sqrt(),
+        "it is the standard deviation, not the variance": lambda *args: (
+            statistics_by_squares(*args)[0],
+            statistics_by_squares(*args)[1].sqrt(),
         ),
     },
     hints=[

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from course_utils.exercises.chapters.inputs import counting, distinct
+from course_utils.exercises.chapters.inputs import counting, distinct, several
 from course_utils.exercises.chapters.portraits import portrait
 from course_utils.exercises.checker.declare import Band, case, exercise
 from course_utils.nets.alexnet import dense_head
@@ -25,14 +25,9 @@ def layers_by_trying(r):
     kind="warm-up",
     minutes=2,
     cases=lambda: [
-        case(7),
-        case(11),
+        *(case(n) for n in (7, 11, 3, 4, 224, 225)),
         case(1, note="a single pixel is seen without any layer"),
         case(2, note="two pixels: one layer, which sees three"),
-        case(3),
-        case(4),
-        case(224),
-        case(225),
     ],
     reference=layers_by_trying,
     misconceptions={
@@ -52,33 +47,20 @@ def ex06_1_layers(r):
     return r // 2
 
 
-def saving_by_layers(r, channels):
-    window, small = counting(channels, channels, r, r), counting(channels, channels, 3, 3)
-    return window.numel() - sum(small.numel() for _ in range(layers_by_trying(r)))
-
-
 @exercise(
     title="What a stack saves",
     kind="code",
     minutes=5,
     cases=lambda: [
-        case(7, 64),
+        *several((7, 64), (3, 5), (5, 1), (5, 2), (7, 3), (9, 4), (11, 3)),
         case(3, 1, note="one window of 3 is its own stack"),
-        case(3, 5),
-        case(5, 1),
-        case(5, 2),
-        case(7, 3),
-        case(9, 4),
-        case(11, 3),
     ],
-    reference=saving_by_layers,
+    reference=lambda r, channels: r**2 * channels**2 - layers_by_trying(r) * 9 * channels**2,
     misconceptions={
         "the layers of the stack are not multiplied by channels²": lambda r, channels: (
             r**2 * channels**2 - 9 * (r // 2)
         ),
-        "channels are counted once, not in and out": lambda r, channels: (
-            (r**2 - 9 * (r // 2)) * channels
-        ),
+        "channels are counted once, not in and out": lambda r, c: (r**2 - 9 * (r // 2)) * c,
         "it is what the stack costs": lambda r, channels: 9 * (r // 2) * channels**2,
         "it is a stack of one layer": lambda r, channels: (r**2 - 9) * channels**2,
     },
@@ -107,14 +89,7 @@ def flat_by_running(n, shrink):
     kind="predict",
     minutes=3,
     cases=lambda: [
-        case(224, 1),
-        case(32, 1),
-        case(32, 4),
-        case(63, 2),
-        case(64, 8),
-        case(95, 16),
-        case(100, 1),
-        case(255, 8),
+        *several((224, 1), (32, 1), (32, 4), (63, 2), (64, 8), (95, 16), (100, 1), (255, 8)),
     ],
     reference=flat_by_running,
     hints=[
@@ -154,14 +129,12 @@ def block_from(order, bias=False, padding=1):
     """Blocks made of an order of the letters c(onvolution), b(atch norm), r(elu)."""
 
     def build(num_convs, in_channels, out_channels):
-        make = {
-            "c": lambda i: nn.Conv2d(
-                out_channels if i else in_channels, out_channels, 3, padding=padding, bias=bias
-            ),
-            "b": lambda i: nn.BatchNorm2d(out_channels),
-            "r": lambda i: nn.ReLU(),
-        }
-        layers = [make[letter](i) for i in range(num_convs) for letter in order]
+        layers, channels = [], in_channels
+        for _ in range(num_convs):
+            conv = nn.Conv2d(channels, out_channels, 3, padding=padding, bias=bias)
+            make = {"c": conv, "b": nn.BatchNorm2d(out_channels), "r": nn.ReLU()}
+            layers += [make[letter] for letter in order]
+            channels = out_channels
         return nn.Sequential(*layers, nn.MaxPool2d(2))
 
     return build
@@ -267,15 +240,9 @@ def broken_flatten(X):
     minutes=3,
     cases=lambda: [
         case(counting(1, 2, 1, 2), note="one image is a batch, too"),
-        case(counting(2, 1, 2, 3)),
-        case(distinct(3, 2, 2, 2)),
         case(distinct(5, 1, 1, 1), note="one number per image"),
-        case(
-            distinct(2, 3, 2, 3).to(memory_format=torch.channels_last),
-            note="channels-last memory, as in this chapter's training",
-        ),
-        case(distinct(128, 2, 1, 1)),
-        case(distinct(96, 4, 2, 2, dtype=torch.float64), note="128 does divide their number"),
+        case(distinct(2, 3, 2, 3).to(memory_format=torch.channels_last), note="channels last"),
+        case(distinct(96, 4, 2, 2).double(), note="128 does divide their number"),
     ],
     reference=lambda X: torch.stack([image.reshape(-1) for image in X]),
     stub=broken_flatten,
@@ -299,9 +266,13 @@ def ex06_6_flatten(X):
     return X.flatten(start_dim=1)
 
 
+def weighted(net):
+    return [layer for layer in net.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+
+
 def start_of(net):
     """What can be said about random weights, whichever were drawn."""
-    layers = [m for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    layers = weighted(net)
     weights = [layer.weight.detach().double() for layer in layers]
     return {
         "shapes of the weights": [tuple(weight.shape) for weight in weights],
@@ -316,11 +287,8 @@ def start_of(net):
 
 
 def start_case(config, shrink):
-    weights = [
-        layer.weight
-        for layer in VGG(config, input_size=32, shrink=shrink, hidden=64).modules()
-        if isinstance(layer, nn.Conv2d | nn.Linear)
-    ]
+    net = VGG(config, input_size=32, shrink=shrink, hidden=64)
+    weights = [layer.weight for layer in weighted(net)]
     # five times the error with which the spread of so many normal numbers is known
     margins = [5 / (2 * weight.numel()) ** 0.5 for weight in weights]
     expected = {
@@ -388,26 +356,8 @@ def ex06_7_init(config, shrink):
     return net
 
 
-def grow_case(**options):
-    return case(VGG("A", **options), VGG("B", **options))
-
-
-def grow_by_layers(small, large):
-    def convolutions(block):
-        return [layer for layer in block if isinstance(layer, nn.Conv2d)]
-
-    pairs = [(small.head[i], large.head[i]) for i in (1, 4, 7)]
-    for old, new in zip(small.features, large.features, strict=True):
-        pairs += zip(convolutions(old), convolutions(new), strict=False)
-    with torch.no_grad():
-        for old, new in pairs:
-            new.weight.copy_(old.weight)
-            new.bias.copy_(old.bias)
-    return large
-
-
-def grow_without_head(small, large):
-    large.features.load_state_dict(small.features.state_dict(), strict=False)
+def grow_by_state(small, large):
+    large.load_state_dict(small.state_dict(), strict=False)
     return large
 
 
@@ -416,14 +366,18 @@ def grow_without_head(small, large):
     kind="code",
     minutes=15,
     cases=lambda: [
-        grow_case(input_size=32, shrink=64, hidden=1, num_classes=2),
-        grow_case(input_size=32, shrink=32, hidden=3, in_channels=3),
-        grow_case(input_size=64, shrink=32, hidden=2, num_classes=5),
+        case(*[VGG(config, *sizes, shrink=shrink, hidden=2) for config in "AB"])
+        for shrink, sizes in ((64, (1, 2, 32)), (32, (3, 10, 32)), (32, (1, 5, 64)))
     ],
-    reference=grow_by_layers,
+    reference=grow_by_state,
     view=lambda net: {"state": net.state_dict()} if isinstance(net, nn.Module) else net,
     changes=("large",),
-    misconceptions={"the head is not copied": grow_without_head},
+    misconceptions={
+        "the head is not copied": lambda small, large: (
+            grow_by_state(small.features, large.features),
+            large,
+        )[1]
+    },
     hints=[
         'Print the names in `VGG("A").state_dict()` and in that of `VGG("B")`. Which agree?',
         "The first convolution of block i is `features.i.0` in both, the second `features.i.2`. "
@@ -457,13 +411,8 @@ def memory_by_running(config, n):
     kind="code",
     minutes=15,
     cases=lambda: [
-        case("A", 32),
-        case("D", 224),
+        *several(("A", 32), ("D", 224), ("D", 47), ("E", 63), ("E", 100), ("A", 125)),
         case("B", 33, note="33 pixels: a row is left over"),
-        case("D", 47),
-        case("E", 63),
-        case("E", 100),
-        case("A", 125),
     ],
     reference=memory_by_running,
     misconceptions={

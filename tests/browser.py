@@ -67,6 +67,13 @@ def chromium_or_skip():
         yield instance
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """`chromium_or_skip()`, closed after each module."""
+    with chromium_or_skip() as instance:
+        yield instance
+
+
 @contextmanager
 def served(folder):
     """The folder over HTTP on the loopback; yields its base URL."""

@@ -67,6 +67,11 @@ def chromium_or_skip():
         yield instance
 
 
+def full_in_browser(test):
+    """Marks a test in the browser that only `make test-all` runs."""
+    return pytest.mark.full(pytest.mark.browser(test))
+
+
 @pytest.fixture(scope="module")
 def browser():
     """`chromium_or_skip()`, closed after each module."""

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from books import edit, first_chapter, small_course
-from browser import PHONE, Watch, check_site, search, served
+from browser import PHONE, Watch, check_site, full_in_browser, search, served
 from nbformat import v4
 
 from course_utils.commands.book import build_book
@@ -244,7 +244,6 @@ def test_course_map_leads_to_chapters_on_a_phone(small_site, browser):
         assert watch.problems == []
 
 
-@pytest.mark.full
-@pytest.mark.browser
+@full_in_browser
 def test_the_real_chapters_make_a_sound_book(real_book, browser):
     assert check_site(real_book / "index.html", browser) == []

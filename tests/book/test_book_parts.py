@@ -9,7 +9,7 @@ from dataclasses import replace
 import nbformat
 import pytest
 from books import code, notebook, shown, small_course
-from browser import Watch, broken_links, search, served
+from browser import Watch, broken_links, full_in_browser, search, served
 from nbformat import v4
 
 from course_utils.commands.book import build_book, functions, glossary, prose, references
@@ -244,8 +244,7 @@ def test_the_printed_book_has_all_chapters_once_and_no_anchor_twice(real_book):
     assert not re.search(r'href="\d\d_\w+\.html', article), "its links stay on the page"
 
 
-@pytest.mark.full
-@pytest.mark.browser
+@full_in_browser
 @pytest.mark.parametrize("transport", ["disk", "http"])
 def test_search_finds_the_receptive_field(real_book, browser, transport):
     with served(real_book) as http, Watch(browser) as watch:
@@ -256,8 +255,7 @@ def test_search_finds_the_receptive_field(real_book, browser, transport):
         assert watch.problems == []
 
 
-@pytest.mark.full
-@pytest.mark.browser
+@full_in_browser
 def test_code_is_copied_as_it_is_written(real_book, browser):
     source = next(c.source for c in NOTEBOOKS["01_convolution"].cells if "def corr2d(" in c.source)
     with served(real_book) as http, Watch(browser) as watch:
@@ -288,8 +286,7 @@ PAPER = """() => {
 }"""
 
 
-@pytest.mark.full
-@pytest.mark.browser
+@full_in_browser
 def test_on_paper_nothing_is_cut_and_nothing_is_dark(real_book, browser):
     paper = {"width": 672, "height": 980}  # A4 less its margins, in CSS pixels
     found = {}

@@ -19,6 +19,7 @@ STRUCTURE = OPTIONS | {  # WCAG 2.0 to 2.2, levels A and AA
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
     "rules": {name: {"enabled": False} for name in COLOUR},
 }
+COLOURS = OPTIONS | {"runOnly": {"type": "rule", "values": COLOUR}}
 # Closed boxes hold text, too; colours are judged where they end, not half-way through a fade.
 SETTLE = """() => {
   for (const box of document.querySelectorAll("details")) box.open = true;
@@ -28,27 +29,34 @@ SETTLE = """() => {
 # Contrast follows from the look of a text: its colour, size and weight, and all grounds under it.
 # Of the thousands of texts that look the same, one says as much as all. (axe judges no text of one
 # letter. What a shadow hides from this is looked at on every page.)
-MARK = """(seen) => {
-  const looks = new Set(seen), nothing = "rgba(0, 0, 0, 0) none 1";
-  const under = (node) => {
-    if (!node) return "";
-    const {backgroundColor, backgroundImage, opacity} = getComputedStyle(node);
-    const own = [backgroundColor, backgroundImage, opacity].join(" ");
-    return (own === nothing ? "" : own + "/") + under(node.parentElement);
+MARK = """([seen, scheme]) => {
+  const looks = new Set(seen), grounds = new Map([[null, ""]]);
+  const ground = (node) => {
+    if (!grounds.has(node)) {
+      const {backgroundColor, backgroundImage, opacity} = getComputedStyle(node);
+      const own = [backgroundColor, backgroundImage, opacity].join(" ");
+      const clear = own === "rgba(0, 0, 0, 0) none 1";
+      grounds.set(node, (clear ? "" : own + "/") + ground(node.parentElement));
+    }
+    return grounds.get(node);
   };
-  for (const node of document.querySelectorAll("body *")) {
-    node.removeAttribute("data-look");
-    const text = [...node.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data).join("");
-    if (node.shadowRoot) node.dataset.look = "";
+  for (const node of document.querySelectorAll("body :not(svg, svg *)")) {
+    const own = [...node.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data).join("");
+    const text = node.matches("input, select, textarea") ? "control" : own;
+    const mark = () => (node.dataset.look = `${node.dataset.look ?? ""} ${scheme}`);
+    if (node.shadowRoot) mark();
     if (text.trim().length < 2 || !node.checkVisibility()) continue;
     const {color, fontSize, fontWeight, textShadow} = getComputedStyle(node);
     const link = node.closest("a") ? "link" : "";
-    const look = [color, fontSize, fontWeight, textShadow, link, under(node)].join();
-    if (!looks.has(look)) node.dataset.look = "";
+    const look = [color, fontSize, fontWeight, textShadow, link, ground(node)].join();
+    if (!looks.has(look)) mark();
     looks.add(look);
   }
   return [...looks];
 }"""
+# What is left of code: words that say nothing to the rules but for their colour.
+THIN = """() => document.querySelectorAll(".highlight pre span:not(:has(*), [data-look])")
+  .forEach((word) => word.remove())"""
 BLOCKING = """() => performance.getEntriesByType("resource")
   .filter((entry) => entry.renderBlockingStatus === "blocking").map((entry) => entry.name)"""
 
@@ -67,19 +75,25 @@ def accessibility_problems(page, seen=None):
     """
     from axe_playwright_python.sync_playwright import Axe
 
-    page.evaluate(SETTLE)
-    found = list(_lines(Axe().run(page, options=STRUCTURE)))
     seen = {} if seen is None else seen
     for scheme in SCHEMES:
-        page.emulate_media(color_scheme=scheme)
-        page.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'")
-        page.evaluate(SETTLE)
-        seen[scheme] = page.evaluate(MARK, seen.get(scheme, []))
-        if page.locator("[data-look]").count():
-            rules = OPTIONS | {"runOnly": {"type": "rule", "values": COLOUR}}
-            judged = _lines(Axe().run(page, context="[data-look]", options=rules))
+        _show(page, scheme)
+        seen[scheme] = page.evaluate(MARK, [seen.get(scheme, []), scheme])
+    page.evaluate(THIN)
+    found = list(_lines(Axe().run(page, options=STRUCTURE)))
+    for scheme in SCHEMES:
+        new = f"[data-look~={scheme}]"
+        if page.locator(new).count():
+            _show(page, scheme)
+            judged = _lines(Axe().run(page, context=new, options=COLOURS))
             found += [f"{scheme}: {line}" for line in judged]
     return found
+
+
+def _show(page, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'")
+    page.evaluate(SETTLE)
 
 
 def _lines(results):

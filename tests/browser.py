@@ -67,6 +67,18 @@ def chromium_or_skip():
         yield instance
 
 
+def full_in_browser(test):
+    """Marks a test in the browser that only `make test-all` runs."""
+    return pytest.mark.full(pytest.mark.browser(test))
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """`chromium_or_skip()`, closed after each module."""
+    with chromium_or_skip() as instance:
+        yield instance
+
+
 @contextmanager
 def served(folder):
     """The folder over HTTP on the loopback; yields its base URL."""

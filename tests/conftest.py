@@ -13,6 +13,8 @@ for name in ("COURSE_FAST_DEV_RUN", "COURSE_STANDIN"):
 from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
+from books import real_book, small_site  # noqa: E402, F401
+from browser import browser  # noqa: E402, F401
 from hypothesis import settings  # noqa: E402
 
 # No test asserts a time, and a red test must be red again when it is repeated.
@@ -46,13 +48,3 @@ def real_data():
     if folder is None:
         pytest.skip("NOT RUN: needs the real data (course data --get fashion-mnist)")
     return folder
-
-
-@pytest.fixture(scope="session")
-def real_book(tmp_path_factory):
-    """Folder of the book of our own chapters, made from the outputs saved in them."""
-    from course_utils.commands.book import build_book
-    from course_utils.commands.manifest import load_manifest
-
-    manifest = load_manifest(REPOSITORY / "book.toml")
-    return build_book(manifest, manifest.book.src, tmp_path_factory.mktemp("real") / "book").parent

@@ -34,12 +34,12 @@ def _curves(name, run):
     steps = range(0, len(run.step_loss), every)
     return {
         "name": name,
-        "loss": [_short(fmean(run.step_loss[i : i + every])) for i in steps],
+        "loss": [_four_digits(fmean(run.step_loss[i : i + every])) for i in steps],
         "every": every,
         "steps": len(run.step_loss),
         "per_epoch": _steps_per_epoch(run),
-        "train": [_short(value) for value in run.train_acc],
-        "test": [_short(value) for value in run.test_acc],
+        "train": [_four_digits(value) for value in run.train_acc],
+        "test": [_four_digits(value) for value in run.test_acc],
     }
 
 
@@ -55,7 +55,7 @@ def _steps_per_epoch(run):
     return min(possible, key=lambda n: abs(fmean(run.step_loss[:n]) - run.loss[0]))
 
 
-def _short(value):
+def _four_digits(value):
     """Four digits of a number; None, which JSON knows, for one that is not finite."""
     return float(f"{value:.4g}") if isfinite(value) else None
 

@@ -43,7 +43,7 @@ def explore_window(X=None, kernel=None, stride=1, padding=0, dilation=1, mode="c
     about = f"{MODES[mode]}, a {shapes[1]} window over {shapes[0]} numbers"
     parts = [f"{about}, {given}: output {shapes[2]}", "input", _text(X)]
     parts += ["kernel", _text(kernel)] if mode == "corr" else []
-    state = {"x": _plain(X), "kernel": _plain(kernel), "mode": mode, **settings}
+    state = {"x": _short_numbers(X), "kernel": _short_numbers(kernel), "mode": mode, **settings}
     return Explorer("course-window", state, about, "\n".join([*parts, "output", _text(Y)]))
 
 
@@ -71,7 +71,7 @@ def _matrix(name, value, most):
     return matrix
 
 
-def _plain(matrix):
+def _short_numbers(matrix):
     """Rows of numbers, whole ones as int: shorter, and the same in every output."""
     return [
         [int(v) if v.is_integer() else float(f"{v:.10g}") for v in row] for row in matrix.tolist()

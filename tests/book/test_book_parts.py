@@ -1,19 +1,20 @@
 """What the book has beside its chapters: numbers, captions, glossary, references, index, print."""
 
 import ast
+import importlib
+import inspect
 import re
 from dataclasses import replace
 
 import nbformat
 import pytest
-from browser import Watch, broken_links, chromium_or_skip, search, served
+from books import code, notebook, shown, small_course
+from browser import Watch, broken_links, full_in_browser, search, served
 from nbformat import v4
-from test_book import code, notebook, shown, small_course
 
-from course_utils.commands.book import build_book, equations, functions, glossary, references
-from course_utils.commands.book.figures import Captions
+from course_utils.commands.book import build_book, functions, glossary, prose, references
 from course_utils.commands.book.front import hosted
-from course_utils.commands.book.prose import headings, sections, slug
+from course_utils.commands.book.page import Captions
 from course_utils.commands.manifest import load_manifest
 from course_utils.errors import BookError
 from course_utils.settings import REPOSITORY
@@ -61,11 +62,12 @@ def test_every_figure_has_alt_text_and_a_caption(chapter):
 def test_equations_are_numbered_in_order_and_no_number_is_missing():
     known, mentioned = [], []
     for chapter in CHAPTERS:
-        tags = equations.tags_of(NOTEBOOKS[chapter.name])
+        tags = prose.equation_numbers(NOTEBOOKS[chapter.name])
         assert tags == [f"{chapter.number}.{i}" for i in range(1, len(tags) + 1)]
         assert sum(c.source.count(r"\tag{") for c in NOTEBOOKS[chapter.name].cells) == len(tags)
         known += tags
-        mentioned += equations.mentions_of(NOTEBOOKS[chapter.name])
+        found = prose.MENTION.findall(prose.prose_of(NOTEBOOKS[chapter.name]))
+        mentioned += [here or there for here, there in found]
     assert mentioned and set(mentioned) <= set(known)
 
 
@@ -101,26 +103,19 @@ def test_further_reading_leads_to_the_references(chapter):
 
 def test_the_index_has_every_public_name():
     """Against the imported modules, which know nothing of how the index is made."""
-    import importlib
-    import inspect
-
     modules = functions.modules_of(REPOSITORY / functions.PACKAGE)
     assert {"course_utils.training.trainer", "course_utils.data.fashion"} <= {
         m.name for m in modules
     }
     page = functions.index_page(MANIFEST, NOTEBOOKS, modules)
-    for name in (
-        "training.loop",
-        "training.runner",
-        "measure.summary",
-        "plotting",
-        "nets.convolution",
-        "nets.resnet",
-    ):
+    looked_at = ["training.loop", "training.runner", "measure.summary", "plotting"]
+    for name in [*looked_at, "nets.convolution", "nets.resnet"]:
         module = importlib.import_module(f"course_utils.{name}")
-        for member, value in inspect.getmembers(module):
+        package = importlib.import_module(module.__package__)
+        for member, value in inspect.getmembers(module, callable):
             own = getattr(value, "__module__", None) == module.__name__
-            if own and callable(value) and not member.startswith("_"):
+            exported = member in getattr(package, "__all__", [member]) or "nets." in name
+            if own and exported and not member.startswith("_"):
                 assert f"[`{member}`](" in page, f"{name}.{member}"
 
 
@@ -147,7 +142,7 @@ def test_equations_and_their_mentions():
         "As in ([1.2](01_x.ipynb)), not `(1.2)` or $(1.2)$, nor (7.6):\n\n"
         "$$\na\n$$\n\nand\n\n$$\nb \\\\ c\n\\tag{2.1}\n$$"
     )
-    made = equations.number_equations(source, {"1.2": "01_x.html", "2.1": "02_y.html"})
+    made = prose.number_equations(source, {"1.2": "01_x.html", "2.1": "02_y.html"})
     assert made.count("<a ") == 1
     assert '<a href="01_x.html#equation-eq-1-2">(1.2)</a>' in made
     assert "`(1.2)` or $(1.2)$, nor (7.6)" in made
@@ -173,10 +168,10 @@ def test_sections_and_anchors():
     pages = markdown(
         "# T\n\nintro\n\n## One `x` & two\n\na", "b\n\n### Deep", "## One `x` & two\n\nc"
     )
-    places = sections(pages, "markdown")
+    places = prose.sections(pages, "markdown")
     assert [anchor for anchor, _ in places] == ["", "one-x--two", "one-x--two", "deep", "deep"]
-    assert headings("# A *b*\n```\n# no\n```\n## C") == [(1, "A b"), (2, "C")]
-    assert slug("Xavier, and Kaiming: 1×1") == "xavier-and-kaiming-11"
+    assert prose.headings("# A *b*\n```\n# no\n```\n## C") == [(1, "A b"), (2, "C")]
+    assert prose.slug("Xavier, and Kaiming: 1×1") == "xavier-and-kaiming-11"
 
 
 def test_names_of_a_source_and_their_first_lines():
@@ -184,12 +179,7 @@ def test_names_of_a_source_and_their_first_lines():
         "import x\n\n\n@x.y\ndef f(a, *b, c=1, **d):\n    'One.\\n\\nMore.'\n\n\nclass _P: ...\n"
     )
     (name,) = functions.public_names(source)
-    assert (name.name, name.arguments, name.about, name.start) == (
-        "f",
-        "(a, *b, c, **d)",
-        "One.",
-        4,
-    )
+    assert name == functions.Name("f", "(a, *b, c, **d)", "One.", 4)
 
 
 def test_listings_lose_no_line():
@@ -220,23 +210,15 @@ def test_colab_and_binder_only_with_a_repository_on_github():
 @pytest.mark.parametrize(
     ("file", "text", "said"),
     [
-        (
-            "glossary.md",
-            "# G\n\nHow\n\n## Terms\n\nwindow 窗口 01\n: No dots.\n",
-            "no entry, but: window",
-        ),
-        (
-            "glossary.md",
-            "# G\n\n## Terms\n\nnowhere · 无 · 01\n: Not said.\n",
-            "“nowhere” is not in",
-        ),
-        ("glossary.md", "# G\n\n## Terms\n\nwindow · 窗 · 07\n: A.\n", "is not in chapter 7"),
-        ("references.md", "# R\n\n- Zhang: *No year*.\n", "an item is not of the form"),
+        ("glossary.md", "window 窗口 01\n: No dots.\n", "no entry, but: window"),
+        ("glossary.md", "nowhere · 无 · 01\n: Not said.\n", "“nowhere” is not in"),
+        ("glossary.md", "window · 窗 · 07\n: A.\n", "is not in chapter 7"),
+        ("references.md", "- Zhang: *No year*.\n", "an item is not of the form"),
     ],
 )
 def test_slips_in_the_lists_are_named(tmp_path, file, text, said):
     manifest, run = small_course(tmp_path)
-    (manifest.book.src / file).write_text(text, encoding="utf-8")
+    (manifest.book.src / file).write_text(f"# T\n\nHow\n\n## Terms\n\n{text}", encoding="utf-8")
     with pytest.raises(BookError, match=re.escape(said)):
         build_book(manifest, run, tmp_path / "book")
 
@@ -244,28 +226,16 @@ def test_slips_in_the_lists_are_named(tmp_path, file, text, said):
 # --- built, and in a browser ----------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """Our own chapters with the outputs saved in them, for a repository on GitHub."""
-    html = replace(MANIFEST.html, git_repository_url="https://github.com/someone/course")
-    out = tmp_path_factory.mktemp("whole") / "book"
-    return build_book(replace(MANIFEST, html=html), MANIFEST.book.src, out).parent
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium_or_skip() as instance:
-        yield instance
-
-
-def test_no_link_is_broken_and_a_repository_gives_its_links(site):
-    assert broken_links(site) == []
-    text = (site / "03_lenet.html").read_text(encoding="utf-8")
+@pytest.mark.full
+def test_no_link_is_broken_and_a_repository_gives_its_links(real_book):
+    assert broken_links(real_book) == []
+    text = (real_book / "03_lenet.html").read_text(encoding="utf-8")
     assert "Open in Colab" in text and "Open in Binder" in text
 
 
-def test_the_printed_book_has_all_chapters_once_and_no_anchor_twice(site):
-    text = (site / "print.html").read_text(encoding="utf-8")
+@pytest.mark.full
+def test_the_printed_book_has_all_chapters_once_and_no_anchor_twice(real_book):
+    text = (real_book / "print.html").read_text(encoding="utf-8")
     for chapter in CHAPTERS:
         assert text.count(f'<section class="printed" id="{chapter.name}">') == 1
     article = text[text.index("<article") : text.index("</article>")]
@@ -274,21 +244,21 @@ def test_the_printed_book_has_all_chapters_once_and_no_anchor_twice(site):
     assert not re.search(r'href="\d\d_\w+\.html', article), "its links stay on the page"
 
 
-@pytest.mark.browser
+@full_in_browser
 @pytest.mark.parametrize("transport", ["disk", "http"])
-def test_search_finds_the_receptive_field(site, browser, transport):
-    with served(site) as http, Watch(browser) as watch:
-        base = site.resolve().as_uri() if transport == "disk" else http
+def test_search_finds_the_receptive_field(real_book, browser, transport):
+    with served(real_book) as http, Watch(browser) as watch:
+        base = real_book.resolve().as_uri() if transport == "disk" else http
         _, found = search(watch, base, "receptive field")
         assert any("01_convolution.html" in link for link in found)
         assert any("glossary.html" in link for link in found)
         assert watch.problems == []
 
 
-@pytest.mark.browser
-def test_code_is_copied_as_it_is_written(site, browser):
+@full_in_browser
+def test_code_is_copied_as_it_is_written(real_book, browser):
     source = next(c.source for c in NOTEBOOKS["01_convolution"].cells if "def corr2d(" in c.source)
-    with served(site) as http, Watch(browser) as watch:
+    with served(real_book) as http, Watch(browser) as watch:
         watch.context.grant_permissions(["clipboard-read", "clipboard-write"])
         page = watch.open(f"{http}/01_convolution.html")
         cell = page.locator("div.cell_input", has_text="def corr2d(").first
@@ -316,13 +286,13 @@ PAPER = """() => {
 }"""
 
 
-@pytest.mark.browser
-def test_on_paper_nothing_is_cut_and_nothing_is_dark(site, browser):
+@full_in_browser
+def test_on_paper_nothing_is_cut_and_nothing_is_dark(real_book, browser):
     paper = {"width": 672, "height": 980}  # A4 less its margins, in CSS pixels
     found = {}
     for scheme in ("light", "dark"):
         with Watch(browser, viewport=paper, color_scheme=scheme) as watch:
-            page = watch.open((site / "print.html").resolve().as_uri())
+            page = watch.open((real_book / "print.html").resolve().as_uri())
             on_screen = page.evaluate("document.documentElement.dataset.theme")
             page.evaluate("dispatchEvent(new Event('beforeprint'))")
             page.emulate_media(media="print")

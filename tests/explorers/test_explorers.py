@@ -1,5 +1,6 @@
 """Explorers: their numbers against torch, and how they answer to mouse, keyboard and touch."""
 
+import html
 import json
 import math
 import random
@@ -8,7 +9,7 @@ import re
 import nbformat
 import pytest
 import torch
-from browser import PHONE, Watch, chromium_or_skip
+from browser import PHONE, Watch, full_in_browser
 from conftest import REPOSITORY
 from torch import nn
 
@@ -127,8 +128,7 @@ def test_a_stopped_run_knows_its_epochs():
 
 
 def test_scripts_are_small():
-    for name in ("window", "field", "block", "curves"):
-        assert len(script(name).encode()) < 24_000
+    assert all(len(script(n).encode()) < 24_000 for n in ("window", "field", "block", "curves"))
 
 
 def test_chapters_with_explorers_show_them():
@@ -145,12 +145,6 @@ def test_chapters_with_explorers_show_them():
 
 
 # --- in a browser ---------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium_or_skip() as instance:
-        yield instance
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +220,7 @@ def random_setting(rng):
     }
 
 
-@pytest.mark.browser
+@full_in_browser
 def test_window_shows_torchs_numbers(shared_page):
     rng = random.Random(0)
     compared, refused = 0, 0
@@ -264,7 +258,7 @@ def test_window_shows_what_corr2d_and_pool2d_give(shared_page):
         assert [numbers(text)[-1] for text in seen["places"]] == Y.flatten().tolist()
 
 
-@pytest.mark.browser
+@full_in_browser
 def test_the_arithmetic_is_spelled_out(shared_page):
     X = [[1, -2], [3, 4]]
     state = {"x": X, "kernel": [[1, 0], [-1, 2]], "stride": 1, "padding": 1, "dilation": 1}
@@ -300,7 +294,7 @@ def by_gradient(layers, size, look, unit):
     return x.grad[0, 0].nonzero().flatten().tolist()
 
 
-@pytest.mark.browser
+@full_in_browser
 def test_receptive_field_is_the_gradients(shared_page):
     stacks = [
         (28, [(5, 1, 2, 1), (2, 2, 0, 1), (5, 1, 0, 1), (2, 2, 0, 1)]),  # LeNet
@@ -360,7 +354,7 @@ def random_block(rng):
     return call, block(channels, width, stride)
 
 
-@pytest.mark.browser
+@full_in_browser
 def test_blocks_cost_what_our_nets_cost(shared_page):
     rng = random.Random(1)
     kinds = set()
@@ -383,7 +377,7 @@ def test_blocks_cost_what_our_nets_cost(shared_page):
     assert len(kinds) == 5
 
 
-@pytest.mark.browser
+@full_in_browser
 def test_presets_are_the_networks_own(shared_page):
     """The sizes that a block's list offers are GoogLeNet's."""
     element = shared_page.locator("course-block")
@@ -396,7 +390,7 @@ def test_presets_are_the_networks_own(shared_page):
         assert widths.items() <= state.items()
 
 
-@pytest.mark.browser
+@full_in_browser
 def test_controls_change_the_window(page):
     window = page.locator("course-window").first
     said = window.locator(".sum").first
@@ -453,7 +447,7 @@ def test_window_by_keyboard(page):
     assert ring == "solid", "one sees where the focus is"
 
 
-@pytest.mark.browser
+@full_in_browser
 def test_window_by_mouse(page):
     window = page.locator("course-window").first
     said = window.locator(".sum").first
@@ -472,7 +466,7 @@ def test_window_by_mouse(page):
     assert "Y[1, 0]" in said.inner_text()
 
 
-@pytest.mark.browser
+@full_in_browser
 def test_fields_by_mouse_and_keyboard(page):
     field = page.locator("course-field")
     said = field.locator("p[aria-live]")
@@ -501,7 +495,7 @@ def test_fields_by_mouse_and_keyboard(page):
     assert "does not fit" in said.inner_text()
 
 
-@pytest.mark.browser
+@full_in_browser
 def test_block_by_keyboard(page):
     block = page.locator("course-block")
     channels = block.get_by_label("channels c3")
@@ -518,7 +512,7 @@ def view(curves):
     return state["from"], state["to"], state["at"]
 
 
-@pytest.mark.browser
+@full_in_browser
 def test_curves_zoom_together(page):
     curves = page.locator("course-curves")
     loss, accuracy = curves.locator("figure").all()
@@ -580,7 +574,7 @@ SMALL = """() => [...document.querySelectorAll("main > *")].flatMap((element) =>
     .filter(([, box]) => box.width < 31.5 || box.height < 31.5).map(([html]) => html))"""
 
 
-@pytest.mark.browser
+@full_in_browser
 def test_everything_by_touch_on_a_phone(browser, page_file):
     with Watch(browser, viewport=PHONE, has_touch=True, is_mobile=True) as watch:
         page = watch.open(page_file)
@@ -610,7 +604,7 @@ def test_everything_by_touch_on_a_phone(browser, page_file):
         assert watch.problems == []
 
 
-@pytest.mark.browser
+@full_in_browser
 def test_playing_is_calm_for_those_who_ask(browser, page_file):
     """With reduced motion the window waits longer; and it stops when its output goes away."""
     with Watch(browser, reduced_motion="reduce") as watch:
@@ -628,7 +622,7 @@ def test_playing_is_calm_for_those_who_ask(browser, page_file):
         assert watch.problems == []
 
 
-@pytest.mark.browser
+@full_in_browser
 def test_without_scripts_there_is_a_sentence(browser, page_file):
     context = browser.new_context(java_script_enabled=False)
     shown = context.new_page()
@@ -638,7 +632,7 @@ def test_without_scripts_there_is_a_sentence(browser, page_file):
     assert "a 2×2 window over 3×3 numbers" in text and "JavaScript" in text
 
 
-@pytest.mark.browser
+@full_in_browser
 def test_moving_an_explorer_keeps_its_state(page):
     """JupyterLab takes outputs off the page and puts them back while one scrolls."""
     state = page.evaluate(
@@ -654,7 +648,7 @@ def test_moving_an_explorer_keeps_its_state(page):
     assert page.locator("course-window").first.locator("style").count() == 1
 
 
-@pytest.mark.browser
+@full_in_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_in_both_modes(browser, page_file, scheme):
     """WCAG AA: 4.5 to 1 between the text and what is behind it, tinted cells included."""
@@ -719,7 +713,5 @@ def test_state_survives_any_name():
     page = explore_history({'</script>"<b>&': history()}).html()
     element = page.split("<script>")[0]
     assert "<b>" not in element
-    inside = re.search(r'data-state="([^"]*)"', element)[1]
-    for entity, letter in (("&quot;", '"'), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
-        inside = inside.replace(entity, letter)
+    inside = html.unescape(re.search(r'data-state="([^"]*)"', element)[1])
     assert json.loads(inside)["runs"][0]["name"] == '</script>"<b>&'

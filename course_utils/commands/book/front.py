@@ -1,25 +1,19 @@
-"""The words around the chapters: title page, the strip under each title, the page on this build."""
+"""What stands around the chapters: title page with the course map, the strip under each title, the
+page on this build."""
 
 import re
-from html import escape
-from importlib.resources import files
-from string import Template
 from urllib.parse import quote
 
-from course_utils.commands.book.coursemap import course_map, hours
-from course_utils.commands.book.page import raw_html
-from course_utils.commands.run.report import minutes
+from course_utils.commands.book.templates import render
 
 GITHUB = re.compile(r"https://github\.com/([^/]+/[^/]+?)(?:\.git)?/?")
-STAND_IN = (
-    "**Stand-in** means: the real images were not at hand, and these networks learned garments "
-    "that the course draws itself. Their numbers say nothing about Fashion-MNIST."
-)
 
-
-def assets():
-    """Folder with the style sheet, the script and the texts of the book."""
-    return files("course_utils.commands.book") / "assets"
+# The map's rows have one height in `rem`, so that its drawing and its text keep together at every
+# font size and on a phone, without a script.
+ROW = 80  # height of a row in drawing units; the style sheet makes it 5rem
+LANE = 13  # distance between the rails that lead from chapter to chapter
+RADIUS = 7
+MARGIN = RADIUS + 4
 
 
 def title_page(manifest, facts, play, back):
@@ -28,35 +22,23 @@ def title_page(manifest, facts, play, back):
     facts: chapter name -> Facts. play: whether there is a playground. back: page name -> title of
     what follows the chapters.
     """
-    chapters = manifest.chapters
-    toctree = "\n".join(
-        f"{chapter.number} · {chapter.title} <{chapter.name}>" for chapter in chapters
-    )
-    template = Template((assets() / "index.md").read_text(encoding="utf-8"))
-    return template.substitute(
-        title=_text(manifest.book.title),
-        description=escape(manifest.book.description),
-        first=chapters[0].name,
-        chapters=f"{len(chapters)} chapter{'s' * (len(chapters) != 1)}",
-        hours=hours(sum(chapter.minutes for chapter in chapters)),
-        map=raw_html(course_map(chapters)),
-        data=_data_of_build(facts.values()),
-        toctree=toctree + "\nDraw a digit <playground>" * play,
-        back="\n".join(f"{title} <{name}>" for name, title in back.items()),
-        play='<a href="playground.html">or draw a digit and watch LeNet answer</a>' * play,
-    )
+    return render("index.md", **_of_all(manifest, facts), play=play, back=back)
 
 
 def print_cover(manifest, facts):
     """MyST source of what print.html begins with."""
-    template = Template((assets() / "print.md").read_text(encoding="utf-8"))
-    return template.substitute(
-        title=_text(manifest.book.title),
-        description=escape(manifest.book.description),
-        authors=escape(", ".join(manifest.book.authors)),
-        map=raw_html(course_map(manifest.chapters)),
-        data=_data_of_build(facts.values()),
-    )
+    return render("print.md", **_of_all(manifest, facts))
+
+
+def _of_all(manifest, facts):
+    """What title page and cover say: the book, its map, the data behind this build."""
+    return {
+        "book": manifest.book,
+        "chapters": manifest.chapters,
+        "map": course_map(manifest.chapters),
+        "fast": any(fact.fast for fact in facts.values()),
+        "sources": list(dict.fromkeys(s for fact in facts.values() for s in fact.sources)),
+    }
 
 
 def status_page(manifest, facts, report):
@@ -64,38 +46,20 @@ def status_page(manifest, facts, report):
 
     report: as `read_report` gives it, None for notebooks that come without one.
     """
-    rows = [["Chapter", "Time", "Test accuracy", "Published", "Reached?", "Data", "Device"]]
-    rows.append(["---", "--:", "--:", "---", "---", "---", "---"])
-    for chapter in manifest.chapters:
-        fact = facts[chapter.name]
-        rows.append(
-            [
-                f"[{chapter.number} · {chapter.title}]({chapter.name}.ipynb)",
-                minutes(fact.seconds),
-                "–" if fact.test_acc is None else f"{fact.test_acc:.3f}",
-                _band(chapter),
-                _against_band(chapter, fact, report),
-                ", ".join(map(_source, fact.sources)) or "–",
-                fact.device or "–",
-            ]
-        )
-    bands = "\n".join(
-        f"- {chapter.number} · {_text(chapter.title)}: {_band(chapter)}, "
-        + _text(chapter.published_source)
-        for chapter in manifest.chapters
-        if chapter.published
+    of_chapters = [(chapter, facts[chapter.name]) for chapter in manifest.chapters]
+    given = report or {}
+    return render(
+        "status.md",
+        chapters=[(c, f, _band(c), _against_band(c, f, report)) for c, f in of_chapters],
+        stand_in=any(fact.stand_in for fact in facts.values()),
+        report=report,
+        machine={
+            "Finished": (given.get("finished") or "").replace("T", " ").replace("+00:00", " UTC"),
+            "Platform": given.get("platform"),
+            "CPU cores": given.get("cpu_count"),
+            "Accelerator": given.get("accelerator") or "none",
+        },
     )
-    template = Template((assets() / "status.md").read_text(encoding="utf-8"))
-    return template.substitute(
-        table=_table(rows),
-        bands=bands or "- No chapter has one yet.",
-        stand_in=STAND_IN if any(fact.stand_in for fact in facts.values()) else "",
-        machine=_table(_machine(report)) if report else "The notebooks came without a report.",
-    )
-
-
-def _source(name):
-    return f"**{name}**" if "stand-in" in name else name
 
 
 def _against_band(chapter, fact, report):
@@ -111,61 +75,23 @@ def _against_band(chapter, fact, report):
     return "not run: a stand-in" if fact.stand_in else f"not run: {report['profile']} settings"
 
 
-def _machine(report):
-    """Rows on where and with what the chapters ran."""
-    fast = " (fast dev run: a few batches, results are not judged)"
-    known = {
-        "Profile": report["profile"] + fast * report["fast_dev_run"],
-        "Finished": (report.get("finished") or "").replace("T", " ").replace("+00:00", " UTC"),
-        "Platform": report.get("platform"),
-        "CPU cores": report.get("cpu_count"),
-        "Accelerator": report.get("accelerator") or "none",
-    }
-    rows = [[name, str(value)] for name, value in known.items() if value]
-    rows += [[name, value or "not installed"] for name, value in report["versions"].items()]
-    return [["What", "Which"], ["---", "---"], *rows]
-
-
-def _table(rows):
-    """Markdown of a table; the second row holds the alignments."""
-    return "\n".join(f"| {' | '.join(_text(c).replace('|', ' ') for c in row)} |" for row in rows)
-
-
-def _text(words):
-    """Words as Markdown that holds no HTML; marks of Markdown stay what they are."""
-    return escape(words, quote=False)
-
-
 def _band(chapter):
+    """The published band of test accuracies; "" without one."""
     band = (chapter.published or {}).get("test_acc")
-    return f"{band[0]:.3f}–{band[1]:.3f}" if band else "–"
+    return f"{band[0]:.3f}–{band[1]:.3f}" if band else ""
 
 
 def chapter_head(chapter, manifest, fact):
     """HTML under a chapter's title: time, what comes before, download; what the run was on."""
-    titles = {other.name: other.title for other in manifest.chapters}
-    before = ", ".join(
-        f'<a href="{escape(name)}.html">{escape(titles[name])}</a>'
-        for name in chapter.needs
-        if name in titles
+    return render(
+        "head.html",
+        chapter=chapter,
+        fact=fact,
+        band=_band(chapter),
+        before=[other for other in manifest.chapters if other.name in chapter.needs],
+        hosted=hosted(chapter, manifest),
+        repository=manifest.html.git_repository_url,
     )
-    parts = [f"Chapter {chapter.number}", f"about {hours(chapter.minutes)}"]
-    parts += [f"after {before}"] if before else []
-    parts.append(
-        f'<a href="notebooks/{escape(chapter.name)}.ipynb" download>Download the notebook</a>'
-    )
-    parts += [
-        f'<a href="{escape(url)}">Open in {place}</a>'
-        for place, url in hosted(chapter, manifest).items()
-    ]
-    strip = f'<p class="chapter-facts">{" · ".join(parts)}</p>'
-    if hosted(chapter, manifest):
-        clone = f"!git clone -q {manifest.html.git_repository_url} course"
-        strip += (
-            f'<p class="chapter-facts">In Colab, run before all else: <code>{escape(clone)} '
-            "&amp;&amp; pip install -q -e course</code> and <code>%cd course</code></p>"
-        )
-    return strip + (_run_note(chapter, fact) if fact.trained else "")
 
 
 def hosted(chapter, manifest):
@@ -184,41 +110,61 @@ def hosted(chapter, manifest):
     }
 
 
-def _run_note(chapter, fact):
-    known = []
-    if fact.sources:
-        known.append(f"on <strong>{escape(_list(fact.sources))}</strong>")
-    if fact.device:
-        known.append(f"on the device <strong>{escape(fact.device)}</strong>")
-    if fact.seconds is not None:
-        known.append(f"in {minutes(fact.seconds)}")
-    text = f"The results on this page were computed {', '.join(known)}."
-    if fact.test_acc is not None:
-        text += f" Test accuracy <strong>{fact.test_acc:.3f}</strong>"
-        text += (
-            f"; published, with the full settings: {_band(chapter)}." if chapter.published else "."
-        )
-    if fact.fast:
-        text += " This was a fast run of a few batches: its numbers show only that the code works."
-    if fact.stand_in:
-        text += (
-            " The stand-in is drawn by the course itself, for times when the real images are not "
-            "at hand: numbers on the real set differ."
-        )
-    kind = "provisional" if fact.stand_in or fact.fast else "real"
-    return f'<p class="run-note {kind}">{text} <a href="status.html">This build</a></p>'
+def course_map(chapters):
+    """What map.html draws: chapters down the page, what each needs as rails at their left."""
+    edges = needed_directly(chapters)
+    lanes = lanes_of(edges)
+    spine = MARGIN + LANE * max(lanes.values(), default=0)  # where the chapters' stops are
+    after = [[chapters[i].number for i, k in edges if k == j] for j in range(len(chapters))]
+    return {
+        "width": spine + MARGIN,
+        "height": ROW * len(chapters),
+        "spine": spine,
+        "radius": RADIUS,
+        "rails": [_rail(i, j, lane, spine) for (i, j), lane in sorted(lanes.items())],
+        "stops": [_middle(row) for row in range(len(chapters))],
+        "rows": list(zip(chapters, after, strict=True)),
+    }
 
 
-def _list(names):
-    return " and ".join(re.sub(r"\s+", " ", name) for name in names)
+def needed_directly(chapters):
+    """Pairs (i, j), chapter j needs chapter i, without those that follow from the others.
+
+    chapters: in reading order. Returns indices, i < j.
+    """
+    index = {chapter.name: i for i, chapter in enumerate(chapters)}
+    before = []  # everything that chapter j stands on, near and far
+    edges = []
+    for j, chapter in enumerate(chapters):
+        needs = {index[name] for name in chapter.needs if name in index}
+        implied = set().union(*(before[i] for i in needs))
+        before.append(needs | implied)
+        edges += [(i, j) for i in sorted(needs - implied)]
+    return edges
 
 
-def _data_of_build(facts):
-    """One sentence on the data behind this build."""
-    facts = list(facts)
-    if any(fact.fast for fact in facts):
-        return "This is a fast build: a few batches each, to see that the code works."
-    names = list(dict.fromkeys(source for fact in facts for source in fact.sources))
-    if not names:
-        return "No chapter of this build trained a network."
-    return f"The networks in this build were trained on {_text(_list(names))}."
+def lanes_of(edges):
+    """A lane for each edge: 0 between neighbours, else the first where it meets no other."""
+    lanes = {}
+    for i, j in sorted(edges, key=lambda edge: edge[1] - edge[0]):
+        lane = 0 if j - i == 1 else 1
+        while lane and any(n == lane and i < b and a < j for (a, b), n in lanes.items()):
+            lane += 1
+        lanes[i, j] = lane
+    return lanes
+
+
+def _middle(row):
+    return ROW * row + ROW / 2
+
+
+def _rail(i, j, lane, spine):
+    """The path of an SVG from chapter i to chapter j."""
+    top, bottom, x = _middle(i), _middle(j), spine - LANE * lane
+    if lane == 0:
+        return f"M{spine} {top}V{bottom}"
+    bend = ROW / 3
+    return (
+        f"M{spine} {top}C{x} {top} {x} {top} {x} {top + bend}"
+        f"V{bottom - bend}C{x} {bottom} {x} {bottom} {spine} {bottom}"
+    )

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from course_utils.commands.book.prose import page_link, sections
+from course_utils.commands.book.templates import render
 from course_utils.errors import BookError
 
 PACKAGE = "course_utils"
@@ -42,18 +43,13 @@ def public_names(source):
         if not (function or isinstance(node, ast.ClassDef)) or node.name.startswith("_"):
             continue
         about = " ".join((ast.get_docstring(node) or "").split("\n\n")[0].split())
-        arguments = f"({_arguments(node.args)})" if function else ""
+        if function:  # shown without defaults
+            node.args.defaults = []
+            node.args.kw_defaults = [None] * len(node.args.kwonlyargs)
+        arguments = f"({ast.unparse(node.args)})" if function else ""
         first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
         found.append(Name(node.name, arguments, about, first))
     return found
-
-
-def _arguments(arguments):
-    """Their names, without defaults."""
-    names = [argument.arg for argument in [*arguments.posonlyargs, *arguments.args]]
-    names += [f"*{arguments.vararg.arg}"] if arguments.vararg else []
-    names += [argument.arg for argument in arguments.kwonlyargs]
-    return ", ".join(names + ([f"**{arguments.kwarg.arg}"] if arguments.kwarg else []))
 
 
 def saved_names(notebook):
@@ -94,46 +90,24 @@ def _exported(init):
 
 def index_page(manifest, notebooks, modules):
     """MyST source of the index. modules: as `modules_of` gives them, for the listings."""
-    lines = [
-        "# Functions and classes",
-        "",
-        "Every public name of the course. What a chapter builds leads to the place where it is "
-        "built; what the chapters only use leads to its source.",
-        "",
-        *(["```{toctree}", ":hidden:", "", *listing_pages(modules), "```", ""] if modules else []),
-        "## Built in the chapters",
-        "",
-    ]
+    built, used = {}, {}  # heading -> [(Name, where it leads)]
     for chapter in manifest.chapters:
-        names = sorted(saved_names(notebooks[chapter.name]), key=lambda pair: pair[1].name.lower())
-        if names:
-            lines += [f"### {page_link(chapter)}", ""]
-        lines += [_line(name, f"{chapter.name}.ipynb#{anchor}") for anchor, name in names]
-        lines.append("")
-    if modules:
-        lines += ["## Used by the chapters", ""]
+        built[page_link(chapter)] = [
+            (name, f"{chapter.name}.ipynb#{anchor}".removesuffix("#"))
+            for anchor, name in saved_names(notebooks[chapter.name])
+        ]
     for module in modules:
-        lines += [f"### `{module.name}`", ""]
-        names = sorted(module.names, key=lambda name: name.name.lower())
-        lines += [_line(name, f"#{_label(module, name)}") for name in names]
-        lines.append("")
-    return "\n".join(lines)
-
-
-def _line(name, target):
-    about = f": {name.about}" if name.about else ""
-    link = f"[`{name.name}`]({target.removesuffix('#')})"
-    return f"- {link}`{name.arguments}`{about}".replace(")``", ")")
+        used[f"`{module.name}`"] = [(name, f"#{_label(module, name)}") for name in module.names]
+    return render("functions.md", built=built, used=used, pages=listing_pages(modules))
 
 
 def _label(module, name):
     """Anchors know no capitals: `Summary` and `summary` must differ in another way."""
-    kind = "-class" if not name.arguments else ""
-    return f"source-{_dashed(module.name)}{kind}-{_dashed(name.name)}"
+    return f"source-{_dashed(module.name)}{'' if name.arguments else '-class'}-{_dashed(name.name)}"
 
 
 def _dashed(name):
-    return name.lower().replace(".", "-").replace("_", "-")
+    return re.sub("[._]", "-", name.lower())
 
 
 def listing_pages(modules):
@@ -143,10 +117,10 @@ def listing_pages(modules):
     """
     pages = {}
     for module in modules:
-        package = module.name.split(".")[1] if module.name.count(".") > 1 else ""
-        page = f"source-{_dashed(package)}" if package else "source"
-        title = f"# Source of `{PACKAGE}{'.' * bool(package)}{package}`"
-        lines = pages.setdefault(page, [title, ""])
+        package = f".{module.name.split('.')[1]}" if module.name.count(".") > 1 else ""
+        lines = pages.setdefault(
+            f"source{_dashed(package)}", [f"# Source of `{PACKAGE}{package}`", ""]
+        )
         lines += [f"## `{module.name}`", "", *_blocks(module)]
     return {page: "\n".join(lines) for page, lines in pages.items()}
 

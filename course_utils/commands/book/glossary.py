@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from course_utils.commands.book.prose import headings, page_link, sections, slug
+from course_utils.commands.book.templates import render
 from course_utils.errors import BookError
 
 FILE = "glossary.md"
@@ -73,21 +74,11 @@ def glossary_page(terms, manifest, notebooks):
     Raises BookError for a term that its chapter does not contain.
     """
     chapters = {chapter.number: chapter for chapter in manifest.chapters}
-    lines = [
-        "# Glossary",
-        "",
-        "The terms of this course in English and in Chinese, and the chapter that explains each.",
-        "",
-    ]
+    entries = []
     for term in sorted(terms, key=lambda term: term.name.lower()):
         chapter = chapters.get(term.chapter)
         anchor = chapter and section_of(term, notebooks[chapter.name])
         if anchor is None:
             raise BookError(f"{FILE}: “{term.name}” is not in chapter {term.chapter}")
-        lines += [
-            f'<span id="term-{slug(term.name)}">{term.name}</span> '
-            f'<span lang="zh-Hans">{term.chinese}</span>',
-            f": {term.text} {page_link(chapter, anchor)}",
-            "",
-        ]
-    return "\n".join(lines)
+        entries.append((term, slug(term.name), page_link(chapter, anchor)))
+    return render("glossary.md", entries=entries)

@@ -1,19 +1,33 @@
-"""One executed chapter: read, refused when it did not run to its end, its facts, its page."""
+"""One executed chapter: read, refused when it did not run to its end, its facts, its page.
 
-import html
+What pictures show, for those who cannot see them, and their captions are written in the notebook:
+`alt` and `caption` in the metadata of the cell that draws, or a caption as the paragraph below it,
+beginning in *italics*, which readers of the notebook see too.
+"""
+
 import re
 from dataclasses import dataclass
 
 import nbformat
+from nbformat.v4 import new_markdown_cell
 
-from course_utils.commands.book.boxes import exercise_cells
-from course_utils.commands.book.equations import number_equations, tags_of
-from course_utils.commands.book.figures import Captions, describe_figures, has_figures
-from course_utils.commands.book.prose import HEADING, headings, without_fences
+from course_utils.commands.book.prose import (
+    HEADING,
+    equation_numbers,
+    headings,
+    number_equations,
+    without_fences,
+)
 from course_utils.commands.book.references import link_references
+from course_utils.commands.book.templates import raw_html, render
 from course_utils.commands.notebooks import CHAPTER_LINK, INJECTED_TAG
 from course_utils.errors import BookError
 from course_utils.results import RECORD_MIME
+
+ITALIC = re.compile(r"\s*(\*(?!\*).+?(?:\n\s*\n|\Z))", re.DOTALL)
+# commented out, or not
+EXERCISE_CALL = re.compile(r'^(?:# )?(hint|check|progress_bar|progress_map)\((?:"([\d.]+)")?')
+STYLE_SHEET = re.compile(r"<style.*?</style>", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -50,7 +64,7 @@ def read_executed(chapter, folder):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for number, cell in enumerate(code, 1):
         for output in cell.outputs:
-            if output.output_type == "error" and "raises-exception" not in _tags(cell):
+            if output.output_type == "error" and "raises-exception" not in tags_of(cell):
                 raise BookError(
                     f"{chapter.name} stopped at code cell {number}: {output.ename}: "
                     f"{(output.evalue.strip().splitlines() or [''])[0]}\n"
@@ -68,14 +82,10 @@ def facts_of(notebook, report, name):
 
     report: as `read_report` gives it. Raises BookError if it says that the chapter did not pass.
     """
-    merged, sources = {}, {}
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            values = output.get("data", {}).get(RECORD_MIME)
-            if values:
-                merged.update(values)
-                if values.get("source"):
-                    sources[str(values["source"])] = True
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    records = [output.get("data", {}).get(RECORD_MIME) or {} for output in outputs]
+    merged = {key: value for record in records for key, value in record.items()}
+    sources = [" ".join(str(r["source"]).split()) for r in records if r.get("source")]
     entries = {entry["name"]: entry for entry in (report or {}).get("chapters", [])}
     entry = entries.get(name, {})
     if entry and entry["status"] != "passed":
@@ -85,7 +95,7 @@ def facts_of(notebook, report, name):
     accuracy = merged.get("test_acc")
     return Facts(
         seconds=entry.get("seconds", notebook.metadata.get("papermill", {}).get("duration")),
-        sources=tuple(sources),
+        sources=tuple(dict.fromkeys(sources)),
         device=merged.get("device"),
         test_acc=float(accuracy) if isinstance(accuracy, int | float) else None,
         verdict=entry.get("verdict", "–"),
@@ -93,14 +103,33 @@ def facts_of(notebook, report, name):
     )
 
 
-def page_of(notebook, chapter, head, book):
+def linker(chapters, notebooks, references):
+    """The function that makes the links of a Markdown source: to equations and works.
+
+    notebooks: chapter name -> executed notebook. references: list of Reference. Links to chapters
+    that are still to come become plain text.
+    """
+    last = max(chapter.number for chapter in chapters)
+    equations = {
+        number: f"{chapter.name}.html"
+        for chapter in chapters
+        for number in equation_numbers(notebooks[chapter.name])
+    }
+
+    def with_links(source):
+        source = CHAPTER_LINK.sub(lambda link: link[1] if int(link[2]) > last else link[0], source)
+        return number_equations(link_references(source, references), equations)
+
+    return with_links
+
+
+def page_of(notebook, chapter, head, with_links):
     """The notebook as the book shows it.
 
-    head: HTML that goes under the title. book: the Shared of all chapters; links to chapters that
-    are still to come become plain text. Every figure gets alt text and, where the notebook has one,
-    a numbered caption; mentions of equations and works become links; papermill's injected cell
-    becomes a sentence; hints and solutions of exercises become closed boxes; style sheets that
-    outputs carry with them are dropped for the book's own.
+    head: HTML that goes under the title. with_links: as `linker` gives it. Every figure gets alt
+    text and, where the notebook has one, a numbered caption; papermill's injected cell becomes a
+    sentence; hints and solutions of exercises become closed boxes; style sheets that outputs carry
+    with them are dropped for the book's own.
     """
     language = notebook.metadata.get("language_info", {"name": "python"})
     page = nbformat.v4.new_notebook(metadata={"language_info": language})
@@ -110,77 +139,122 @@ def page_of(notebook, chapter, head, book):
         shown = [cell]
         if cell.cell_type == "markdown":
             heading = ([heading] + [text for _, text in headings(cell.source)])[-1]
-            cell.source = _with_links(captions.within(cell.source), book)
+            cell.source = with_links(captions.within(cell.source))
             if not titled and (title := _first_title(cell.source)):
                 cell.source = f"{cell.source[:title]}\n\n{raw_html(head)}\n\n{cell.source[title:]}"
                 titled = True
+        elif INJECTED_TAG in tags_of(cell):
+            shown = [new_markdown_cell(_injected_note(cell.source))]
         elif cell.cell_type == "code":
-            if INJECTED_TAG in _tags(cell):
-                shown = [nbformat.v4.new_markdown_cell(_injected_note(cell.source))]
-            else:
-                if has_figures(cell):
-                    describe_figures(cell, heading)
-                _clean_outputs(cell)
-                shown = exercise_cells(cell) + captions.after(cell)
+            describe_figures(cell, heading)
+            _clean_outputs(cell)
+            shown = exercise_cells(cell) + captions.after(cell)
         page.cells += shown
     if not titled:
         raise BookError(f"{chapter.file}: no title. Give it one cell with one `# Title`.")
     return page
 
 
-@dataclass(frozen=True)
-class Shared:
-    """What the page of one chapter must know of the others."""
-
-    last: int  # number of the last chapter
-    equations: dict  # number of an equation -> page that has it, such as "01_convolution.html"
-    references: list  # of Reference
-
-
-def shared_of(chapters, notebooks, references):
-    """The Shared of a book. notebooks: chapter name -> executed notebook."""
-    equations = {
-        number: f"{chapter.name}.html"
-        for chapter in chapters
-        for number in tags_of(notebooks[chapter.name])
-    }
-    return Shared(max(chapter.number for chapter in chapters), equations, references)
-
-
-def _with_links(source, book):
-    source = CHAPTER_LINK.sub(lambda link: link[1] if int(link[2]) > book.last else link[0], source)
-    return number_equations(link_references(source, book.references), book.equations)
-
-
-def raw_html(text):
-    """HTML as MyST passes it through, untouched."""
-    return f"```{{raw}} html\n{text}\n```"
-
-
-def _tags(cell):
-    return cell.metadata.get("tags", [])
-
-
 def _first_title(source):
     """Where the first H1 ends, or 0."""
-    for match in HEADING.finditer(without_fences(source)):
-        if len(match[1]) == 1:
-            return match.end()
-    return 0
+    titles = HEADING.finditer(without_fences(source))
+    return next((match.end() for match in titles if len(match[1]) == 1), 0)
 
 
 def _clean_outputs(cell):
     """Drop the records, and the colours of highlighted code: the theme's fit dark pages too."""
     for output in cell.outputs:
-        output.get("data", {}).pop(RECORD_MIME, None)
-        text = output.get("data", {}).get("text/html")
-        if text and '<div class="highlight">' in text:
-            output.data["text/html"] = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
+        data = output.get("data", {})
+        data.pop(RECORD_MIME, None)
+        if '<div class="highlight">' in data.get("text/html", ""):
+            data["text/html"] = STYLE_SHEET.sub("", data["text/html"])
 
 
 def _injected_note(source):
     """Papermill's cell `# Parameters` + assignments, as one sentence."""
     lines = [line.strip() for line in source.splitlines()]
     values = [line for line in lines if line and not line.startswith("#")]
-    shown = ", ".join(f"<code>{html.escape(value)}</code>" for value in values)
-    return raw_html(f'<p class="run-parameters">Set differently for this run: {shown}</p>')
+    return raw_html(render("parameters.html", values=values))
+
+
+# --- figures --------------------------------------------------------------------------------------
+
+
+def figures_of(cell):
+    """The outputs of a cell that are pictures."""
+    kinds = [(output, output.get("data", {})) for output in cell.get("outputs", [])]
+    return [output for output, data in kinds if any(kind.startswith("image/") for kind in data)]
+
+
+def describe_figures(cell, heading):
+    """Alt text for the cell's pictures, if any: its own `alt`, else the heading it stands under."""
+    image = {"alt": cell.metadata.get("alt") or f"Figure of the cell under “{heading}”"}
+    # A retina figure says its size in CSS pixels: half of what the file holds.
+    widths = {out.metadata.get("image/png", {}).get("width") for out in figures_of(cell)}
+    if not widths:
+        return
+    if len(widths) == 1 and (width := widths.pop()):
+        image["width"] = f"{width}px"
+    options = cell.metadata.get("mystnb", {})
+    cell.metadata["mystnb"] = options | {"image": image | options.get("image", {})}
+
+
+class Captions:
+    """Numbers the captions of one chapter as its cells go by."""
+
+    def __init__(self, chapter):
+        self.chapter, self.count, self.open = chapter, 0, False
+
+    def after(self, cell):
+        """The caption's cell for a code cell that has pictures and a caption, in a list."""
+        caption = cell.metadata.get("caption")
+        drawn = bool(figures_of(cell))
+        self.open = drawn and not caption
+        return [new_markdown_cell(self._numbered(caption))] if drawn and caption else []
+
+    def within(self, source):
+        """Markdown below pictures without caption: its first paragraph, if in italics, is one."""
+        found = ITALIC.match(source) if self.open else None
+        self.open = False
+        if found is None:
+            return source
+        return self._numbered(found[1].strip()) + "\n\n" + source[found.end() :]
+
+    def _numbered(self, text):
+        self.count += 1
+        number = f"Figure {self.chapter.number}.{self.count}."
+        return f"::::{{div}} figure-caption\n**{number}** {text}\n::::"
+
+
+# --- exercises ------------------------------------------------------------------------------------
+
+
+def exercise_cells(cell):
+    """A code cell as the book shows it: a list of cells.
+
+    A cell tagged `hint` becomes Markdown with closed boxes, the hints' and the solution's. That
+    nothing was attempted says nothing to a reader, and nobody's progress belongs in a book.
+    """
+    called = EXERCISE_CALL.search(cell.source)
+    if called is None:
+        return [cell]
+    name, id = called.groups()
+    if name in tags_of(cell) and id:
+        return [new_markdown_cell(_boxes(id))]
+    if name.startswith("progress"):
+        return []
+    if name == "check":
+        texts = [(output, output.get("data", {}).get("text/plain", "")) for output in cell.outputs]
+        cell.outputs = [output for output, text in texts if "not attempted" not in text]
+    return [cell]
+
+
+def _boxes(id):
+    from course_utils.exercises import book_boxes
+
+    hints, solution, explanation = book_boxes(id)
+    boxes = {f"Hint {n} of {len(hints)}": text for n, text in enumerate(hints, 1)}
+    boxes["Solution"] = f"```python\n{solution}```\n\n{explanation}"
+    longest = max(len(run) for text in boxes.values() for run in re.findall("`+|$", text))
+    fence = "`" * max(3, longest + 1)
+    return "\n\n".join(f"{fence}{{dropdown}} {t}\n{text}\n{fence}" for t, text in boxes.items())

@@ -1,4 +1,9 @@
-"""Chapters as text: their prose without code and formulas, their headings, links between pages."""
+r"""Chapters as text: prose without code and formulas, headings, links between pages, equations.
+
+An equation has its number in the notebook, as `\tag{1.2}`, so that Jupyter, a code host and the
+book show the same one. A sentence says "(1.2)", in the book a link to it; from another chapter it
+may be written ([1.2](01_convolution.ipynb)), which is a link in Jupyter, too.
+"""
 
 import re
 
@@ -8,6 +13,18 @@ NO_PROSE = re.compile(
     rf"{FENCE.pattern.replace('.*?', '(?s:.*?)')}|`[^`]*`|\$\$(?s:.*?)\$\$|\$[^$\n]+\$",
     re.MULTILINE,
 )
+TAGGED = re.compile(r"^\$\$\n((?:(?!\$\$).)*?)\n?\\tag\{(\d+\.\d+)\}\n\$\$$", re.M | re.S)
+MENTION = re.compile(r"\((?:(\d+\.\d+)|\[(\d+\.\d+)\]\(\d+_\w+\.ipynb\))\)")
+
+
+def markdown_of(notebook):
+    """Sources of the Markdown cells, in order."""
+    return [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+
+
+def prose_of(notebook):
+    """The chapter's text without its code and its formulas."""
+    return NO_PROSE.sub("\0", "\n\n".join(markdown_of(notebook)))
 
 
 def without_fences(source):
@@ -66,3 +83,30 @@ def page_link(chapter, anchor=""):
     """Markdown: a link to a chapter's page or a section of it; its number keeps to its title."""
     target = f"{chapter.name}.ipynb" + (f"#{anchor}" if anchor else "")
     return f"[{chapter.number}\u00a0·\u00a0{chapter.title}]({target})"
+
+
+def equation_numbers(notebook):
+    """The numbers of a chapter's equations, in order."""
+    return [number for source in markdown_of(notebook) for _, number in TAGGED.findall(source)]
+
+
+def number_equations(source, pages):
+    """Markdown with an anchor at every numbered equation, and links from where it is mentioned.
+
+    pages: number of an equation -> the page that has it, such as "01_convolution.html".
+    """
+
+    def anchored(match):
+        body, number = match.groups()
+        return (
+            f"```{{math}}\n:nowrap:\n:label: eq-{number.replace('.', '-')}\n"
+            f"\\begin{{equation}}\n{body}\n\\tag{{{number}}}\n\\end{{equation}}\n```"
+        )
+
+    def linked(match):
+        number = match[1] or match[2]
+        if number not in pages:
+            return match[0]
+        return f'<a href="{pages[number]}#equation-eq-{number.replace(".", "-")}">({number})</a>'
+
+    return TAGGED.sub(anchored, in_prose(MENTION, linked, source))

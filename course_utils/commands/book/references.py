@@ -12,7 +12,8 @@ import re
 from dataclasses import dataclass
 from html import escape
 
-from course_utils.commands.book.prose import in_prose, slug
+from course_utils.commands.book.prose import prose_of, slug
+from course_utils.commands.book.templates import render
 from course_utils.errors import BookError
 
 FILE = "references.md"
@@ -32,27 +33,36 @@ class Reference:
     rest: str  # where it appeared, and its address
 
     @property
+    def key(self):
+        """What a sentence names it by: first author and year."""
+        return first_author(self.authors), self.year
+
+    @property
     def anchor(self):
-        return f"ref-{slug(first_author(self.authors))}-{self.year}-{slug(self.title.split()[0])}"
+        return f"ref-{slug(self.key[0])}-{self.year}-{slug(self.title.split()[0])}"
 
     def is_named(self, authors, year, title):
         """Whether the item of a chapter's further reading means this work."""
-        same = first_author(authors) == first_author(self.authors) and int(year) == self.year
-        return same and _plain(self.title).startswith(_plain(title))
+        same = (first_author(authors), int(year)) == self.key
+        return same and _words(self.title).startswith(_words(title))
 
 
 def first_author(authors):
     return re.split(r",| and ", authors)[0]
 
 
-def _plain(title):
+def _words(title):
+    """A title without marks and capitals."""
     return re.sub(r"\W+", " ", title).strip().lower()
 
 
 def read_references(path):
     """The works of the file, in its order."""
     text = path.read_text(encoding="utf-8")
-    found = [Reference(m[1], int(m[2]), " ".join(m[3].split()), m[4]) for m in ITEM.finditer(text)]
+    items = [
+        (m[1], int(m[2]), *(" ".join(m[i].split()) for i in (3, 4))) for m in ITEM.finditer(text)
+    ]
+    found = [Reference(*item) for item in items]
     if len(found) != len(re.findall(r"^- ", text, re.MULTILINE)):
         raise BookError(f"{path.name}: an item is not of the form “Name (year): *Title*. …”")
     return found
@@ -61,10 +71,7 @@ def read_references(path):
 def named_in(notebook):
     """{(first author, year)} of the works that a chapter's prose names, in any of the usual forms:
     "Zhang (2019)", "He and others, 2015", "(Lin, Chen and Yan, 2014)"."""
-    text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    found = {}
-    in_prose(NAMED, lambda match: found.setdefault((match[1], int(match[2]))) or "", text)
-    return set(found)
+    return {(match[1], int(match[2])) for match in NAMED.finditer(prose_of(notebook))}
 
 
 def link_references(source, references):
@@ -84,21 +91,8 @@ def link_references(source, references):
 def references_page(references, manifest, notebooks):
     """MyST source of the page: works by year, then by name, each with the chapters that name it."""
     named = [(chapter, named_in(notebooks[chapter.name])) for chapter in manifest.chapters]
-    lines = [
-        "# References",
-        "",
-        "The works that the chapters name, in the order of their years.",
-        "",
+    works = [
+        (work, [chapter for chapter, works in named if work.key in works])
+        for work in sorted(references, key=lambda work: (work.year, work.authors, work.title))
     ]
-    for work in sorted(references, key=lambda work: (work.year, work.authors, work.title)):
-        where = [
-            f"[{chapter.number}]({chapter.name}.ipynb#further-reading)"
-            for chapter, items in named
-            if (first_author(work.authors), work.year) in items
-        ]
-        lines.append(
-            f'- <span id="{work.anchor}">{work.authors} ({work.year})</span>: '
-            f"*{work.title}*{' '.join(work.rest.split())}"
-            + (f" Chapter{'s' * (len(where) > 1)} {', '.join(where)}." if where else "")
-        )
-    return "\n".join(lines) + "\n"
+    return render("references.md", works=works)

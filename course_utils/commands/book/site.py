@@ -12,8 +12,9 @@ import nbformat
 
 from course_utils.commands.book import front, functions, glossary, printing, references
 from course_utils.commands.book.lighten import lighten
-from course_utils.commands.book.page import facts_of, page_of, read_executed, shared_of
+from course_utils.commands.book.page import facts_of, linker, page_of, read_executed
 from course_utils.commands.book.playground import add_playground
+from course_utils.commands.book.templates import ASSETS
 from course_utils.commands.run.report import read_report
 from course_utils.errors import BookError, RunError
 
@@ -82,38 +83,34 @@ def _write_source(manifest, notebooks, report, source, extra):
 
     Returns the names of the pages that print.html holds, in order.
     """
-    originals = manifest.book.src
     # Pictures that chapters show lie beside them; texts there are no pages of the book.
     skip = shutil.ignore_patterns("*.ipynb", "*.md", "*.py", ".*", "__pycache__")
-    shutil.copytree(originals, source, ignore=skip)
+    shutil.copytree(manifest.book.src, source, ignore=skip)
     (extra / "notebooks").mkdir(parents=True)
     facts = {name: facts_of(notebook, report, name) for name, notebook in notebooks.items()}
-    play = add_playground(manifest.chapters, notebooks, source, front.assets())
+    play = add_playground(manifest.chapters, notebooks, source)
     back, works = _back_matter(manifest, notebooks)
-    for name, (_, text) in back.items():
-        (source / f"{name}.md").write_text(text, encoding="utf-8")
-    book = shared_of(manifest.chapters, notebooks, works)
+    with_links = linker(manifest.chapters, notebooks, works)
     for chapter in manifest.chapters:
         head = front.chapter_head(chapter, manifest, facts[chapter.name])
-        page = page_of(notebooks[chapter.name], chapter, head, book)
+        page = page_of(notebooks[chapter.name], chapter, head, with_links)
         nbformat.write(page, source / f"{chapter.name}.ipynb")
         shutil.copy(chapter.file, extra / "notebooks")
     titles = {name: title for name, (title, _) in back.items() if title}
-    title_page = front.title_page(manifest, facts, play, titles)
-    (source / "index.md").write_text(title_page, encoding="utf-8")
-    status = front.status_page(manifest, facts, report)
-    (source / "status.md").write_text(status, encoding="utf-8")
-    cover = front.print_cover(manifest, facts)
-    (source / f"{printing.PAGE}.md").write_text(cover, encoding="utf-8")
+    pages = {name: text for name, (_, text) in back.items()} | {
+        "index": front.title_page(manifest, facts, play, titles),
+        "status": front.status_page(manifest, facts, report),
+        printing.PAGE: front.print_cover(manifest, facts),
+    }
+    for name, text in pages.items():
+        (source / f"{name}.md").write_text(text, encoding="utf-8")
     static = source / "_static"
     static.mkdir(exist_ok=True)
     for asset in ("course.css", "course.js", "mark.svg"):
-        (static / asset).write_bytes((front.assets() / asset).read_bytes())
+        (static / asset).write_bytes((ASSETS / asset).read_bytes())
     shutil.copy(_mathjax(), static / MATHJAX)
-    back_pages = [
-        name for name in ("glossary", "references", "status") if name in {*back, "status"}
-    ]
-    return [chapter.name for chapter in manifest.chapters] + back_pages
+    printed = [chapter.name for chapter in manifest.chapters]
+    return printed + [name for name in ("glossary", "references", "status") if name in pages]
 
 
 def _back_matter(manifest, notebooks):
@@ -133,9 +130,8 @@ def _back_matter(manifest, notebooks):
     modules = functions.modules_of(manifest.root / functions.PACKAGE)
     index = functions.index_page(manifest, notebooks, modules)
     back["functions"] = ("Functions and classes", index)
-    for name, text in functions.listing_pages(modules).items():
-        back[name] = (None, text)
-    return back, works
+    listings = functions.listing_pages(modules)
+    return back | {name: (None, text) for name, text in listings.items()}, works
 
 
 def _mathjax():
@@ -229,26 +225,12 @@ def _options(manifest, extra):
 
 def _add_buttons(app, pagename, templatename, context, doctree):
     """Print, on each page; download, on each chapter's."""
-    buttons = context.get("header_buttons")
-    if buttons is None:
-        return
     notebook = f"notebooks/{pagename}.ipynb"
+    download = {"type": "link", "icon": "fas fa-download", "label": "download-notebook-button"}
+    download["tooltip"] = "Download the notebook"
+    paper = {"type": "javascript", "icon": "fas fa-print", "label": "print-button"}
+    paper |= {"javascript": "window.print()", "tooltip": "Print, or save as PDF"}
+    buttons = context.get("header_buttons", [])
     if any((Path(folder) / notebook).is_file() for folder in app.config.html_extra_path):
-        buttons.append(
-            {
-                "type": "link",
-                "url": context["pathto"](notebook, 1),
-                "tooltip": "Download the notebook",
-                "icon": "fas fa-download",
-                "label": "download-notebook-button",
-            }
-        )
-    buttons.append(
-        {
-            "type": "javascript",
-            "javascript": "window.print()",
-            "tooltip": "Print, or save as PDF",
-            "icon": "fas fa-print",
-            "label": "print-button",
-        }
-    )
+        buttons.append(download | {"url": context["pathto"](notebook, 1)})
+    buttons.append(paper)

@@ -9,7 +9,7 @@ from PIL import Image
 
 matplotlib.use("agg")
 
-from course_utils.commands.book.ink import DARK_PAGE, LIGHT_PAGE, inked
+from course_utils.commands.book.lighten import ON_DARK, ON_LIGHT, for_light_and_dark
 from course_utils.plotting import STYLE, show_images
 
 WHITE, NIGHT = (255, 255, 255), (0x14, 0x18, 0x1D)  # the pages' grounds, as in course.css
@@ -34,7 +34,7 @@ def luminance(colour):
     return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
 
 
-@pytest.mark.parametrize(("ink", "page"), [(LIGHT_PAGE, WHITE), (DARK_PAGE, NIGHT)])
+@pytest.mark.parametrize(("ink", "page"), [(ON_LIGHT, WHITE), (ON_DARK, NIGHT)])
 def test_contrast_of_ink_and_page_is_more_than_aa(ink, page):
     high, low = sorted((luminance(ink), luminance(page)), reverse=True)
     assert (high + 0.05) / (low + 0.05) > 7
@@ -48,9 +48,9 @@ def test_text_and_axes_change_and_nothing_else():
         return figure
 
     before = drawn(curve)
-    pages = [np.array(page) for page in inked(before)]
+    pages = [np.array(page) for page in for_light_and_dark(before)]
     before = np.array(before)
-    for page, ink in zip(pages, (LIGHT_PAGE, DARK_PAGE), strict=True):
+    for page, ink in zip(pages, (ON_LIGHT, ON_DARK), strict=True):
         changed = (page != before).any(axis=-1)
         assert (page[..., 3] == before[..., 3]).all(), "the shape of letters stays"
         assert (np.abs(before[changed][:, :3].astype(int) - 128) <= 2).all()
@@ -62,10 +62,10 @@ def test_text_and_axes_change_and_nothing_else():
 def test_a_grey_inside_a_picture_stays():
     greys = np.full((1, 24, 24), 128 / 255)
     before = drawn(lambda plt: show_images(greys, ["grey"], scale=2, vmin=0, vmax=1))
-    for page in inked(before):
+    for page in for_light_and_dark(before):
         assert (np.array(page) == np.array(before))[60:-60, 60:-60].all()
         assert (np.array(page) != np.array(before)).any(), "its title does not"
 
 
 def test_a_picture_without_ink_is_left_alone():
-    assert inked(Image.new("RGBA", (20, 20), (0, 114, 178, 255))) is None
+    assert for_light_and_dark(Image.new("RGBA", (20, 20), (0, 114, 178, 255))) is None

@@ -12,7 +12,7 @@ from course_utils.training.loop import (
 from course_utils.training.precision import autocast
 from course_utils.training.processes import data_parallel, is_writer, join, world
 from course_utils.training.recipes import INITS, OPTIMIZERS, SCHEDULERS
-from course_utils.training.runner import Runner
+from course_utils.training.runner import Runner, accuracy
 from course_utils.training.trainer import train_ch6
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "History",
     "Rewrites",
     "Runner",
+    "accuracy",
     "autocast",
     "count_correct",
     "data_parallel",

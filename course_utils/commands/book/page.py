@@ -20,7 +20,7 @@ from course_utils.commands.book.prose import (
 )
 from course_utils.commands.book.references import link_references
 from course_utils.commands.book.templates import raw_html, render
-from course_utils.commands.notebooks import CHAPTER_LINK, INJECTED_TAG
+from course_utils.commands.notebooks import CHAPTER_LINK, INJECTED_TAG, tags_of
 from course_utils.errors import BookError
 from course_utils.results import RECORD_MIME
 

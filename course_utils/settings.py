@@ -57,6 +57,24 @@ def report_path():
     return Path(path) if path else REPOSITORY / "build" / "run" / "quick" / "report.json"
 
 
+def progress_file():
+    """$COURSE_PROGRESS_FILE, else `progress.json` in the user's data folder for this course.
+
+    None if that variable is "none": batch runs neither show nor change a learner's progress.
+    """
+    chosen = os.environ.get("COURSE_PROGRESS_FILE")
+    if chosen:
+        return None if chosen == "none" else Path(chosen)
+    from platformdirs import user_data_path
+
+    return user_data_path("classic-convnets", appauthor=False) / "progress.json"
+
+
+def strict_exercises():
+    """True when an exercise that is not solved is an error."""
+    return os.environ.get("COURSE_EXERCISES") == "strict"
+
+
 def in_notebook():
     """True in a Jupyter kernel (JupyterLab, VS Code, Colab, papermill), False in a terminal."""
     try:

@@ -16,21 +16,21 @@ def idx_bytes(array):
     return header + array.astype(np.uint8).tobytes()
 
 
-def small_files():
+def small_files(train=20, test=10):
     """File name -> content of a whole, small set in the layout of Fashion-MNIST."""
     rng, files = np.random.default_rng(0), {}
-    for prefix, count in (("train", 20), ("t10k", 10)):
+    for prefix, count in (("train", train), ("t10k", test)):
         images = rng.integers(0, 256, (count, 28, 28))
         files[f"{prefix}-images-idx3-ubyte"] = idx_bytes(images)
         files[f"{prefix}-labels-idx1-ubyte"] = idx_bytes(np.arange(count) % 10)
     return files
 
 
-def write_dataset(root, compressed=False):
+def write_dataset(root, compressed=False, **counts):
     """Write a small set under `root`; returns its raw folder."""
     raw = root / "FashionMNIST" / "raw"
     raw.mkdir(parents=True)
-    for name, content in small_files().items():
+    for name, content in small_files(**counts).items():
         if compressed:
             (raw / f"{name}.gz").write_bytes(gzip.compress(content))
         else:
@@ -38,9 +38,9 @@ def write_dataset(root, compressed=False):
     return raw
 
 
-def small_dataset(mirrors=()):
+def small_dataset(mirrors=(), **counts):
     """What the course would know of such a set, were it published at `mirrors`."""
-    sums = tuple(hashlib.sha256(c).hexdigest() for c in small_files().values())
+    sums = tuple(hashlib.sha256(c).hexdigest() for c in small_files(**counts).values())
     return IdxDataset("fashion-mnist", "Fashion-MNIST", "FashionMNIST", tuple(mirrors), sums)
 
 

@@ -49,7 +49,6 @@ def main(folder):
     seen = {"rank": rank, "size": size, "writer": processes.is_writer()}
     seen["total"] = processes.total(torch.tensor([1.0, rank])).tolist()
     seen["same"] = processes.same_everywhere({"rank": rank})
-    torch.distributed.barrier()
 
     loader = numbers(106, 20)
     with processes.shared(loader):

@@ -1,6 +1,6 @@
 # make           set up, run every chapter, build the book
 # make check     set up, the tests that answer within two minutes
-# make test      set up, all tests but the long ones       make test-all  the long ones, too
+# make test      set up, all tests but the long ones       make test-all  the long ones
 # make lab       your own copies, in JupyterLab            make book      only the book
 # make run       only the chapters                         make lint      only ruff
 # make soak      the fault tests in full, half an hour     make bench     time and memory
@@ -42,7 +42,7 @@ test: formal
 	$(TESTS) -m "not full"
 
 test-all: formal
-	$(TESTS)
+	$(TESTS) -m full
 
 # What is seen without running anything: style, and whether course_utils/nets is what chapters say.
 formal: $(READY) lint

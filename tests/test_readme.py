@@ -16,13 +16,14 @@ LINES = [line.split(" #")[0].strip() for block in BLOCKS for line in block.split
 COMMANDS = [line for line in LINES + CODE if re.match(r"(course|make|papermill)\b", line)]
 FILES = "py|toml|md|yml|ipynb|mplstyle|json|html"
 WRITTEN_LATER = ("report.json", "report.html", "out.ipynb", "build/", "my-course/", ".venv", "../")
-FOLDERS = [REPOSITORY / "course_utils" / part for part in ("", "commands", "commands/book")]
+ROOMS = ("", "commands", "commands/book", "exercises", "training")
+FOLDERS = [REPOSITORY / "tests", *(REPOSITORY / "course_utils" / room for room in ROOMS)]
 
 
 def test_every_command_is_one():
     named = {line.split()[0] for line in COMMANDS}
     assert named == {"course", "make", "papermill"}
-    targets = re.findall(r"^([a-z]+):", (REPOSITORY / "Makefile").read_text(), flags=re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), flags=re.MULTILINE)
     for line in COMMANDS:
         program, *arguments = shlex.split(line)
         if program == "make":

@@ -49,8 +49,8 @@ commented lines, tagged `hint`. `tests/exercises/<topic>.py` holds two other rig
 some wrong ones for each; `test_exercises.py` beside it makes more wrong ones by itself.
 '''
 
-from course_utils.exercises.checker.judge import Result, judge
-from course_utils.exercises.learner import check, hint, solution
+from course_utils.exercises.checker.judge import Result
+from course_utils.exercises.learner import check, hint, judge, solution
 from course_utils.exercises.progress import progress_bar, progress_map
 from course_utils.exercises.registry import exercises_of
 from course_utils.exercises.solving import book_boxes, solve

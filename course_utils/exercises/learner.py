@@ -1,7 +1,7 @@
 """What a learner calls in a notebook: `check`, `hint`, `solution`."""
 
 from course_utils.errors import ExerciseError
-from course_utils.exercises.checker.judge import judge
+from course_utils.exercises.checker.judge import judge_answer
 from course_utils.exercises.checker.show import as_html, as_text, display_both
 from course_utils.exercises.progress import remember
 from course_utils.exercises.registry import find
@@ -26,6 +26,11 @@ def check(id, fn):
     elif strict_exercises():
         raise ExerciseError(as_text(result))
     return result
+
+
+def judge(id, fn):
+    """The Result of function `fn` as an answer to exercise `id`; shows and records nothing."""
+    return judge_answer(find(id), fn)
 
 
 def hint(id):

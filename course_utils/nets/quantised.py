@@ -11,8 +11,8 @@ import math
 import numpy as np
 
 from course_utils.errors import WeightsError
-from course_utils.nets.fit import misfit
 from course_utils.settings import fast_dev_run
+from course_utils.training.checkpoint import misfit
 
 WEIGHTS_MIME = "application/vnd.course-weights+json"
 

@@ -6,10 +6,9 @@ import torch
 from torch import nn
 
 from course_utils.errors import TrainingError
-from course_utils.nets.fit import misfit
 from course_utils.plotting import Animator
 from course_utils.settings import fast_dev_run, progress_mode
-from course_utils.training.checkpoint import Checkpoint, read_tensors, write_tensors
+from course_utils.training.checkpoint import Checkpoint, misfit, read_tensors, write_tensors
 from course_utils.training.history import Tally
 from course_utils.training.loop import TrainingStep, count_correct, in_mode, steps_of, try_gpu
 

@@ -268,6 +268,7 @@ share_weights(quantise(LeNet5()), mean=0.1, std=0.3, test_acc=0.1, test_acc_quan
 """
 
 
+@pytest.mark.full
 def test_weights_travel_from_a_batch_run_into_the_book(tmp_path):
     chapters = {"01_sharing": notebook(SHARING), "02_other": notebook("print(1)")}
     make_course(tmp_path, chapters)

@@ -90,6 +90,7 @@ def accuracy_after_training(net, train_set, test_set, epochs, lr):
     return train_ch6(net, train, test, epochs, lr, "cpu", **options).test_acc[-1]
 
 
+@pytest.mark.full
 def test_lenet_learns_it_and_a_linear_classifier_does_not(train_set, test_set):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

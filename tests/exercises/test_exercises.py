@@ -71,6 +71,7 @@ def test_wrong_answers_are_rejected(exercise):
 
 
 @every_exercise
+@pytest.mark.slow
 def test_mutants_of_the_solution_are_rejected(exercise):
     made, equivalent = mutants(exercise), ANSWERS[exercise.id].equivalent
     assert set(equivalent) <= set(made), "excluded, but not made any more"

@@ -134,6 +134,7 @@ def test_a_stopped_run_leaves_no_process(tmp_path, how):
     assert traces(folder) == []
 
 
+@pytest.mark.full
 def test_real_chapters_resume(tmp_path):
     """Chapters of the course itself, in a fast run, killed when the first has passed."""
     for name in ("home", "tmp"):
@@ -222,6 +223,7 @@ def _append(path, text):
     path.write_text(path.read_text("utf-8") + text, "utf-8")
 
 
+@pytest.mark.full
 def test_data_count_by_content_not_by_place_or_time(tmp_path):
     """A chapter that loads Fashion-MNIST runs again when a byte of it changed, another does not."""
     folder = small_course(tmp_path / "course", ("01_a",))
@@ -419,6 +421,7 @@ MORE_MEMORY = 8 << 20  # bytes over all runs; keeping a report or a notebook eac
 MORE_DISK = 2000  # bytes: reports hold times, and 10.2 s is longer than 9.9 s
 
 
+@pytest.mark.full
 def test_a_day_of_runs_leaves_nothing_behind(tmp_path):
     """Many runs in a row, two chapters at a time: no process, no file, no memory."""
     folder = small_course(tmp_path / "course")

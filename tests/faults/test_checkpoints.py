@@ -15,7 +15,7 @@ SCRIPT = Path(__file__).with_name("killed_training.py")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="NOT RUN: needs fork")
-@pytest.mark.parametrize("trainer", ["train_ch6", "Runner"])
+@pytest.mark.parametrize("trainer", [pytest.param("train_ch6", marks=pytest.mark.full), "Runner"])
 def test_killed_training_ends_as_if_nothing_had_happened(tmp_path, trainer):
     kills = how_many(4, 50)
     done = subprocess.run(

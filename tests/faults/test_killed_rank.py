@@ -53,6 +53,7 @@ def calm(tmp_path_factory):
 
 
 @pytest.mark.parametrize("attempt", range(how_many(2, 20)))
+@pytest.mark.full
 def test_a_killed_rank_is_started_again_and_the_run_ends_right(tmp_path, calm, attempt):
     chance = random.Random(attempt)
     with start(tmp_path, "hurt") as tree:
@@ -75,6 +76,7 @@ def test_a_killed_rank_is_started_again_and_the_run_ends_right(tmp_path, calm, a
     ]  # fmt: skip
 
 
+@pytest.mark.full
 def test_when_every_start_fails_it_says_so_in_a_line(tmp_path):
     args = [*TRAIN, "--checkpoint", "c.ckpt", "--max-restarts", 0]
     env = environment(COURSE_STANDIN="1", COURSE_PROGRESS="none", OMP_NUM_THREADS="1")

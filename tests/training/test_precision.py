@@ -155,6 +155,7 @@ def test_compiling_without_a_compiler_is_named(monkeypatch):
         train_ch6(small_net(), loader(), None, 1, 0.1, "cpu", compile=True)
 
 
+@pytest.mark.slow
 def test_a_compiled_net_has_the_same_losses():
     import shutil
 

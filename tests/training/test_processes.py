@@ -54,7 +54,7 @@ def runs(tmp_path_factory):
 
 
 several = pytest.mark.parametrize("size", SIZES[1:])
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("distributed")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("distributed")]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -207,6 +207,7 @@ def train(folder, name, *args):
     return History.load(folder / f"{name}.json"), result
 
 
+@pytest.mark.full
 def test_train_in_two_processes_is_train_in_one(tmp_path):
     alone, printed = train(tmp_path, "one")
     two, both = train(tmp_path, "two", "--nproc", 2)
@@ -219,6 +220,7 @@ def test_train_in_two_processes_is_train_in_one(tmp_path):
         torch.testing.assert_close(weights[1][name], weight, rtol=0, atol=1e-4)
 
 
+@pytest.mark.full
 def test_a_notebook_as_a_script_trains_together(tmp_path):
     """The lines of a chapter, exported as chapter 10 says."""
     from nbconvert import PythonExporter

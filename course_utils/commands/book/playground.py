@@ -9,8 +9,8 @@ from importlib.resources import files
 
 from course_utils.commands.book.templates import ASSETS, render
 from course_utils.errors import BookError, WeightsError
-from course_utils.nets.fit import misfit
 from course_utils.nets.quantised import WEIGHTS_MIME, dequantise, packed_bytes
+from course_utils.training.checkpoint import misfit
 
 NAME = "playground"
 SCRIPTS = ("lenet.js", "digit.js", "field.js", "maps.js", "playground.js")

@@ -134,7 +134,7 @@ def _execute(statement, namespace):
 
 
 def _judge(id, function):
-    from course_utils.exercises.checker.judge import judge
+    from course_utils.exercises import judge
     from course_utils.exercises.checker.show import as_text
 
     try:

@@ -6,7 +6,6 @@ from course_utils.exercises.checker.declare import Exercise
 from course_utils.exercises.checker.diagnose import diagnose
 from course_utils.exercises.checker.stubs import is_untouched
 from course_utils.exercises.checker.trial import Failure, prepared_cases, try_case
-from course_utils.exercises.registry import find
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,8 @@ class Result:
         """Nothing: as the last line of a cell, `check` has already shown what there is to see."""
 
 
-def judge(id, fn):
-    """The Result of function `fn` as an answer to exercise `id`; shows and records nothing."""
-    exercise = find(id)
+def judge_answer(exercise, fn):
+    """The Result of function `fn` as an answer to an Exercise; shows and records nothing."""
     if fn is None or is_untouched(fn, exercise.stub):
         return Result(exercise, "not attempted")
     for prepared in prepared_cases(exercise):

@@ -64,7 +64,7 @@ def saved_names(notebook):
 def modules_of(package):
     """The modules with public names, by name. package: folder of course_utils.
 
-    Where a package says what it exports (`__all__`), only that is public.
+    Where a room says what it exports (`__all__`), only that is public, in its inner rooms, too.
     """
     found = []
     for path in sorted(package.rglob("*.py")):
@@ -72,7 +72,7 @@ def modules_of(package):
         if parts[0] in LEFT_OUT and parts != ("nets", "__init__"):
             continue
         source = path.read_text(encoding="utf-8")
-        exported = _exported(path.parent / "__init__.py") if len(parts) > 1 else None
+        exported = _exported(package / parts[0] / "__init__.py") if len(parts) > 1 else None
         names = [n for n in public_names(source) if exported is None or n.name in exported]
         if names:
             dotted = ".".join([PACKAGE, *parts]).removesuffix(".__init__")

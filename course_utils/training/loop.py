@@ -37,9 +37,7 @@ def evaluate_accuracy_gpu(net, data_iter, device=None):
     Raises TrainingError if `data_iter` yields nothing.
     Source: Dive into Deep Learning, 7.6 (behaviour); text and code are our own.
     """
-    is_module = isinstance(net, nn.Module)
-    if device is None and is_module:
-        device = next((p.device for p in net.parameters()), None)
+    device = _device_of(net) if device is None else device
     if isinstance(data_iter, TensorLoader):
         data_iter = data_iter.in_larger_batches(EVALUATE_AT_ONCE)
     correct = total = 0
@@ -103,9 +101,10 @@ class TrainingStep:
     """
 
     def __init__(self, net, optimizer, loss=None, amp=False, accumulate=1):
-        self.net, self.optimizer, self.amp, self.accumulate = net, optimizer, amp, accumulate
+        self.net, self.optimizer, self.accumulate = net, optimizer, accumulate
         self.loss = loss or nn.functional.cross_entropy
-        short = getattr(amp, "numbers", "") == "float16"  # small gradients would be zero in it
+        self.amp = as_precision(amp, _device_of(net) or "cpu")
+        short = self.amp.numbers == "float16"  # small gradients would be zero in it
         self.scaler = torch.amp.GradScaler("cuda", enabled=short)
         self.recording = None
 
@@ -121,13 +120,12 @@ class TrainingStep:
         net: another form of the net, with the same weights.
         """
         net = net or self.net
-        amp = as_precision(self.amp, y.device)
         self.optimizer.zero_grad(set_to_none=True)
         value, correct = 0, 0
         for X_part, y_part, is_last in _split(X, y, self.accumulate):
             with processes.averaging(net, is_last):
-                with autocast(y.device, amp):
-                    y_hat = net(fit(X_part, amp))
+                with autocast(y.device, self.amp):
+                    y_hat = net(fit(X_part, self.amp))
                     mean = self.loss(y_hat, y_part)
                 self.scaler.scale(mean * (len(y_part) / divisor)).backward()
             value += mean.detach() * (len(y_part) / len(y))
@@ -169,6 +167,12 @@ def _eager_steps(step, batches, device):
         X, y = _to(X, device), _to(y, device)
         divisor = batches.mean_divisor() if isinstance(batches, TensorLoader) else len(y)
         yield *step(X, y, divisor), len(y)
+
+
+def _device_of(net):
+    """Where a module's parameters are; None if it has none, or is another callable."""
+    parameters = net.parameters() if isinstance(net, nn.Module) else ()
+    return next((parameter.device for parameter in parameters), None)
 
 
 def _to(data, device):

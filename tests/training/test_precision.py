@@ -7,7 +7,8 @@ from torch import nn
 from course_utils.data import TensorLoader
 from course_utils.errors import TrainingError
 from course_utils.nets import build
-from course_utils.training import evaluate_accuracy_gpu, train_ch6
+from course_utils.training import evaluate_accuracy_gpu, precision, train_ch6
+from course_utils.training.loop import TrainingStep
 from course_utils.training.precision import PLAIN, Precision, as_precision, fit
 
 FAST32, FAST16 = Precision("float32", True), Precision("bfloat16", True)
@@ -74,6 +75,19 @@ def test_layout_is_for_images_only():
     flat = torch.rand(2, 3)
     assert fit(flat, FAST16) is flat
     train_ch6(nn.Linear(3, 10), [(flat, torch.tensor([1, 2]))], None, 1, 0.1, "cpu", amp=True)
+
+
+@pytest.mark.parametrize("amp", ["auto", True])
+def test_a_step_resolves_its_numbers_once(monkeypatch, amp):
+    """Whoever walks over the loop may say "auto": where that is float16, the loss is scaled."""
+    scalers = []
+    monkeypatch.setattr(precision, "_short_format", lambda device: "float16")
+    monkeypatch.setattr(
+        torch.amp, "GradScaler", lambda device, enabled: scalers.append((device, enabled))
+    )
+    assert TrainingStep(small_net(), None, amp=amp).amp == Precision("float16", True)
+    assert TrainingStep(small_net(), None, amp=False).amp == PLAIN
+    assert scalers == [("cuda", True), ("cuda", False)]
 
 
 def test_auto_trains_like_the_precision_of_the_rule():

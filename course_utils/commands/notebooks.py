@@ -56,8 +56,8 @@ def code_cells(notebook):
     return [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
 
 
-def parameter_names(notebook):
-    """Names that the notebook's `parameters` cell assigns; None if it has no such cell.
+def parameter_cell(notebook):
+    """Name -> expression (an `ast` node) in the notebook's `parameters` cell; None if it has none.
 
     Raises RunError if the file is not a notebook or the cell is not Python.
     """
@@ -69,13 +69,13 @@ def parameter_names(notebook):
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             why = getattr(error, "msg", None) or str(error) or type(error).__name__
             raise RunError(f"{notebook.name}: the parameters cell: {why}") from None
-        targets = []
+        found = {}
         for node in tree.body:
-            if isinstance(node, ast.Assign):
-                targets += node.targets
-            elif isinstance(node, ast.AnnAssign):
-                targets.append(node.target)
-        return [target.id for target in targets if isinstance(target, ast.Name)]
+            targets = node.targets if isinstance(node, ast.Assign) else []
+            if isinstance(node, ast.AnnAssign):
+                targets = [node.target]
+            found |= {target.id: node.value for target in targets if isinstance(target, ast.Name)}
+        return found
     return None
 
 

@@ -13,7 +13,7 @@ from publishing import HEAD, REPOSITORY, make_course, notebook
 from course_utils.commands.book.front import status_page
 from course_utils.commands.book.page import facts_of
 from course_utils.commands.manifest import load_manifest
-from course_utils.commands.notebooks import parameter_names, select_chapters
+from course_utils.commands.notebooks import parameter_cell, select_chapters
 from course_utils.commands.run.batch import parse_param, settings_of
 from course_utils.commands.run.report import Report, read_report
 from course_utils.commands.run.report_page import html_text, junit_text
@@ -218,7 +218,7 @@ def test_a_fuzzed_chapter_is_read_or_refused(folder, data):
     path = folder / "chapters" / "01_a.ipynb"
     path.write_bytes(data)
     try:
-        names = parameter_names(path)
+        names = parameter_cell(path)
     except RunError as error:
         assert str(error).startswith("01_a.ipynb") and len(str(error).splitlines()) == 1
         return

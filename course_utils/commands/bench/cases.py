@@ -2,9 +2,11 @@
 
 import ast
 import inspect
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 
+from course_utils.commands.notebooks import parameter_cell
 from course_utils.errors import RunError
 
 TOPICS = ("alexnet", "vgg", "googlenet", "resnet")
@@ -89,12 +91,8 @@ def chapter_case(manifest, topic, published=False):
 
 def parameters(notebook):
     """Name -> value of a notebook's `parameters` cell; what is no plain value is left out."""
-    import papermill
-
     found = {}
-    for name, parameter in papermill.inspect_notebook(str(notebook)).items():
-        try:
-            found[name] = ast.literal_eval(parameter["default"])
-        except (ValueError, SyntaxError):
-            continue
+    for name, expression in (parameter_cell(notebook) or {}).items():
+        with suppress(ValueError):
+            found[name] = ast.literal_eval(expression)
     return found

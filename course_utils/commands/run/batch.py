@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 from course_utils.commands.manifest import PROFILES, nearest
-from course_utils.commands.notebooks import parameter_names, select_chapters
+from course_utils.commands.notebooks import parameter_cell, select_chapters
 from course_utils.commands.run import machine, pool
 from course_utils.commands.run.execute import Job
 from course_utils.commands.run.folder import claim, prepare_folder
@@ -140,7 +140,7 @@ def settings_of(manifest, chapters, profile, params):
     A user's parameter goes to each chapter whose `parameters` cell has it. Raises RunError if a
     chapter lacks one that book.toml sets, or if no chapter has one that the user gave.
     """
-    known = {chapter.name: parameter_names(chapter.file) for chapter in chapters}
+    known = {chapter.name: parameter_cell(chapter.file) for chapter in chapters}
     settings = {}
     for chapter in chapters:
         settings[chapter.name] = dict(chapter.full) if profile == "full" else {}

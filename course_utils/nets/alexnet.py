@@ -58,6 +58,22 @@ class Augmented:
             yield self.change(X), y
 
 
+def small_convnet():
+    """A small network for garments: (N, 1, 28, 28) -> (N, 10)."""
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(32 * 7 * 7, 128),
+        nn.ReLU(),
+        nn.Linear(128, 10),
+    )
+
+
 def local_response_norm(X, size=5, alpha=1e-4, beta=0.75, k=2.0):
     """Normalise each number by its neighbours along the channels.
 

@@ -8,6 +8,37 @@ from torch import nn
 from torch.nn import functional as F
 
 
+class Pair(nn.Module):
+    """Two convolutions of 16 channels; with `shortcut` their input is added."""
+
+    def __init__(self, shortcut):
+        super().__init__()
+        self.shortcut = shortcut
+        self.conv1 = nn.Conv2d(16, 16, 3, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(16, 16, 3, padding=1, bias=False)
+        self.norm1, self.norm2 = nn.BatchNorm2d(16), nn.BatchNorm2d(16)
+
+    def forward(self, X):
+        Y = F.relu(self.norm1(self.conv1(X)))
+        Y = self.norm2(self.conv2(Y))
+        if self.shortcut:
+            Y = Y + X
+        return F.relu(Y)
+
+
+def narrow(depth, shortcut=False):
+    """A network of `depth` layers with weights, for images 1×28×28."""
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 4, stride=4, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        *[Pair(shortcut) for _ in range((depth - 2) // 2)],
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(16, 10),
+    )
+
+
 def make_shortcut(in_channels, out_channels, stride, bias=False, norm=True):
     """Identity where shapes agree, else a 1×1 convolution (with batch normalisation)."""
     if stride == 1 and in_channels == out_channels:

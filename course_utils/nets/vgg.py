@@ -9,6 +9,72 @@ from course_utils.nets.alexnet import dense_head
 from course_utils.nets.convolution import out_size
 
 
+def stack(k, depth, channels):
+    """`depth` convolutions k by k that keep the image's size, with ReLUs."""
+    layers = []
+    for _ in range(depth):
+        layers += [nn.Conv2d(channels, channels, k, padding=k // 2), nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
+MARKS = torch.tensor([[[0, 1, 0], [1, 1, 1], [0, 1, 0]], [[1, 0, 1], [0, 1, 0], [1, 0, 1]]])
+
+
+def all_marks():
+    """Every image of two marks, uint8 (2916, 11, 11), and whether they are the same, int64.
+
+    Each mark is a + or a ×, at any of 27 places in its half of the image.
+    """
+    places = [(kind, row, col) for kind in (0, 1) for row in range(9) for col in range(3)]
+    images = torch.zeros(len(places), len(places), 11, 11, dtype=torch.uint8)
+    same = torch.zeros(len(places), len(places), dtype=torch.int64)
+    for i, (left, row, col) in enumerate(places):
+        images[i, :, row : row + 3, col : col + 3] = 255 * MARKS[left]
+        images[:, i, row : row + 3, col + 6 : col + 9] = 255 * MARKS[left]
+        same[i] = torch.tensor([left == right for right, _, _ in places])
+    return images.flatten(0, 1), same.flatten()
+
+
+def split_marks(seed, train=2000):
+    """Two parts (images, same) of all images, in random order: `train` of them, and the rest."""
+    images, same = all_marks()
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    return [(images[part], same[part]) for part in (order[:train], order[train:])]
+
+
+def one_window(channels):
+    """One convolution 11 by 11: (N, 1, 11, 11) -> (N, 2)."""
+    return nn.Sequential(
+        nn.Conv2d(1, channels, 11),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(channels, 2),
+    )
+
+
+def five_windows(channels):
+    """Five convolutions 3 by 3: (N, 1, 11, 11) -> (N, 2)."""
+    layers = [nn.Conv2d(1, channels, 3), nn.ReLU()]
+    for _ in range(4):
+        layers += [nn.Conv2d(channels, channels, 3), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels, 2))
+
+
+def two_stages(k, depth, channels=24):
+    """Two stages of `depth` windows k by k: (N, 1, 28, 28) -> (N, 10)."""
+    return nn.Sequential(
+        nn.Conv2d(1, channels, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        stack(k, depth, channels),
+        nn.MaxPool2d(2),
+        stack(k, depth, channels),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(channels * 3 * 3, 10),
+    )
+
+
 def vgg_block(num_convs, in_channels, out_channels):
     """(N, in_channels, H, W) -> (N, out_channels, H // 2, W // 2)."""
     layers = []

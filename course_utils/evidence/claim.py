@@ -1,0 +1,66 @@
+"""`claim`: a sentence, the numbers that back it, and the control that could have refuted it."""
+
+import math
+import statistics
+
+from course_utils.errors import ExpectationError
+from course_utils.settings import fast_dev_run
+
+CLAIM_MIME = "application/vnd.course-claim+json"
+
+
+def claim(sentence, values, control=None, *, by=0.0, within=None, live=False, why_none=""):
+    """Judge a sentence by its numbers, and show both.
+
+    sentence: what is claimed, as a reader should remember it.
+    values: results, one per seed; control: those of the same thing without what is named, as many.
+    by: how much larger the mean of `values` must be, beyond twice the standard error of the
+        difference. within: instead, the largest difference of the means, either way, for a sentence
+        that says that something makes *no* difference.
+    why_none: if there can be no control, why; then `by` is the least mean that is claimed.
+    live: the numbers come from this page's own run, which a fast dev run does not judge.
+    Raises ExpectationError if the numbers do not say what the sentence says.
+    """
+    values = [float(value) for value in values]
+    control = None if control is None else [float(value) for value in control]
+    if control is None and not why_none:
+        raise ExpectationError(f"{sentence!r} has no control: give one, or say why none can be")
+    if live and fast_dev_run():
+        print(f"{sentence}: not checked in a fast run")
+        return
+    difference, error = _difference(values, control)
+    if within is not None:
+        holds = abs(difference) <= within
+    elif control is None:
+        holds = difference >= by
+    else:
+        holds = difference - 2 * error > by
+    numbers = _summary(values) + (f" against {_summary(control)}" if control else "")
+    if not holds:
+        raise ExpectationError(f"the numbers do not say {sentence!r}: {numbers}")
+    _show(sentence, values, control, numbers, why_none)
+
+
+def _difference(values, control):
+    """Difference of the means (without a control, the mean), and its standard error."""
+    if control is None:
+        return statistics.fmean(values), 0.0
+    parts = [statistics.variance(side) / len(side) for side in (values, control) if len(side) > 1]
+    return statistics.fmean(values) - statistics.fmean(control), math.sqrt(sum(parts))
+
+
+def _summary(values):
+    """The mean with its spread over seeds: "0.869 ± 0.002 (5 seeds)"."""
+    if len(values) == 1:
+        return f"{values[0]:.3f} (one run)"
+    spread = statistics.stdev(values)
+    return f"{statistics.fmean(values):.3f} ± {spread:.3f} ({len(values)} seeds)"
+
+
+def _show(sentence, values, control, numbers, why_none):
+    """The verdict, with the numbers as data for the book's page of claims."""
+    from IPython.display import display
+
+    about = {"sentence": sentence, "values": values, "control": control, "numbers": numbers}
+    about["why_none"] = why_none
+    display({CLAIM_MIME: about, "text/plain": f"✅ {sentence}: {numbers}"}, raw=True)

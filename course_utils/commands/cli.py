@@ -297,6 +297,21 @@ def exercises(chapters, export, with_checks, force):
 
 
 @course.command()
+@_chapters
+def evidence(chapters):
+    """Run the experiments behind the chapters' claims, as far as they are not recorded.
+
+    Each is done with and without what a claim names, with several seeds; one row a run is kept in
+    chapters/evidence. Stop whenever you like: what is recorded stays, and is not run again.
+    """
+    from course_utils.commands.notebooks import select_chapters
+    from course_utils.evidence.experiment import experiments, run_missing
+
+    names = [chapter.name for chapter in select_chapters(_manifest(), chapters)] if chapters else ()
+    print(f"{sum(run_missing(each) for each in experiments(names))} runs were missing")
+
+
+@course.command()
 @click.argument("folder", metavar="DIR")
 @_amount("--time", "seconds", default=20, help="seconds an exercise may take")
 @_count("--memory", metavar="MB", default=2048, help="of an exercise, besides what torch needs")

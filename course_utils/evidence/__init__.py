@@ -2,5 +2,6 @@
 
 from course_utils.evidence.claim import claim
 from course_utils.evidence.experiment import evidence
+from course_utils.evidence.plot import plot_evidence
 
-__all__ = ["claim", "evidence"]
+__all__ = ["claim", "evidence", "plot_evidence"]

@@ -22,6 +22,7 @@ from course_utils.commands.book.references import link_references
 from course_utils.commands.book.templates import raw_html, render
 from course_utils.commands.notebooks import CHAPTER_LINK, INJECTED_TAG, tags_of
 from course_utils.errors import BookError
+from course_utils.evidence.claim import CLAIM_MIME
 from course_utils.results import RECORD_MIME
 
 ITALIC = re.compile(r"\s*(\*(?!\*).+?(?:\n\s*\n|\Z))", re.DOTALL)
@@ -166,6 +167,7 @@ def _clean_outputs(cell):
     for output in cell.outputs:
         data = output.get("data", {})
         data.pop(RECORD_MIME, None)
+        data.pop(CLAIM_MIME, None)
         if '<div class="highlight">' in data.get("text/html", ""):
             data["text/html"] = STYLE_SHEET.sub("", data["text/html"])
 

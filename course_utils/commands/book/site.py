@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 
-from course_utils.commands.book import front, functions, glossary, printing, references
+from course_utils.commands.book import claims, front, functions, glossary, printing, references
 from course_utils.commands.book.lighten import lighten
 from course_utils.commands.book.page import facts_of, linker, page_of, read_executed
 from course_utils.commands.book.playground import add_playground
@@ -110,7 +110,9 @@ def _write_source(manifest, notebooks, report, source, extra):
         (static / asset).write_bytes((ASSETS / asset).read_bytes())
     shutil.copy(_mathjax(), static / MATHJAX)
     printed = [chapter.name for chapter in manifest.chapters]
-    return printed + [name for name in ("glossary", "references", "status") if name in pages]
+    return printed + [
+        name for name in ("claims", "glossary", "references", "status") if name in pages
+    ]
 
 
 def _back_matter(manifest, notebooks):
@@ -127,6 +129,8 @@ def _back_matter(manifest, notebooks):
         works = references.read_references(path)
         page = references.references_page(works, manifest, notebooks)
         back["references"] = ("References", page)
+    if page := claims.claims_page(manifest, notebooks):
+        back["claims"] = ("Claims and their numbers", page)
     modules = functions.modules_of(manifest.root / functions.PACKAGE)
     index = functions.index_page(manifest, notebooks, modules)
     back["functions"] = ("Functions and classes", index)

@@ -1,12 +1,16 @@
-"""Experiments of chapter 08: depth with and without shortcuts."""
+"""Experiments of chapter 08: depth with and without shortcuts, and transfer to digits."""
 
+import copy
+import functools
 import statistics
 
 import torch
+from torch import nn
 
-from course_utils.evidence.chapters.parts import loaders
+from course_utils.data import load_data_digits
+from course_utils.evidence.chapters.parts import loaders, trained
 from course_utils.evidence.experiment import experiment
-from course_utils.nets.resnet import narrow
+from course_utils.nets.resnet import Frozen, narrow, resnet18
 from course_utils.training import INITS, evaluate_accuracy_gpu, training_steps
 
 
@@ -35,3 +39,46 @@ def depth(arm, seed, device, steps, batch, lr):
         "accuracy": evaluate_accuracy_gpu(net, test),
         "source": train.source,
     }
+
+
+WAYS = {"frozen": (0.003, 0.01, 0.03), "fine-tuned": (0.0005, 0.001, 0.002)}
+WAYS["from scratch"] = WAYS["fine-tuned"]
+
+
+@functools.cache
+def garment_body(seed, device):
+    """All layers but the last of a ResNet-18 that was trained on garments as chapter 08 does."""
+    train, test = loaders(device, seed, resize=32, examples=40000)
+    net = resnet18(in_channels=1, num_classes=10)
+    trained(net, train, test, seed, device, lr=0.004, epochs=2, init="kaiming")
+    return nn.Sequential(*list(net)[:-1])
+
+
+@experiment(
+    "08_resnet",
+    [f"{way}, {passes} passes" for passes in (4, 16) for way in WAYS],
+    seeds=3,
+    examples=200,
+    batch=25,
+)
+def transfer(arm, seed, device, examples, batch):
+    """Does a network that knows garments learn digits from few examples faster than a new one?
+
+    Of three learning rates each way gets the one that is best on the development digits.
+    """
+    way, passes = arm.removesuffix(" passes").split(", ")
+    more = {"device": device, "seed": seed}
+    digits, dev, test = load_data_digits(
+        batch, 32, train_examples=examples, dev_examples=300, test_examples=2000, **more
+    )
+    tried = []
+    for rate in WAYS[way]:
+        body = copy.deepcopy(garment_body(seed, str(device)))
+        torch.manual_seed(seed)
+        net = nn.Sequential(Frozen(body) if way == "frozen" else body, nn.Linear(512, 10))
+        if way == "from scratch":
+            net.to(device).apply(INITS["kaiming"])
+        history = trained(net, digits, dev, seed, device, lr=rate, epochs=int(passes), init=None)
+        tried.append((history.test_acc[-1], rate, net))
+    _, rate, best = max(tried, key=lambda one: one[0])
+    return {"accuracy": evaluate_accuracy_gpu(best, test), "rate": rate, "source": digits.source}

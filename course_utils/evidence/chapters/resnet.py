@@ -67,7 +67,7 @@ def transfer(arm, seed, device, examples, batch):
     Of three learning rates each way gets the one that is best on the development digits.
     """
     way, passes = arm.removesuffix(" passes").split(", ")
-    more = {"device": device, "seed": seed}
+    more = {"device": device, "seed": seed, "source": "embedded"}  # the same everywhere
     digits, dev, test = load_data_digits(
         batch, 32, train_examples=examples, dev_examples=300, test_examples=2000, **more
     )

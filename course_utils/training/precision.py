@@ -70,7 +70,7 @@ def autocast(device, amp):
     with contextlib.ExitStack() as stack:
         if amp.numbers != "float32":
             stack.enter_context(torch.autocast(kind, dtype=getattr(torch, amp.numbers)))
-        if amp.channels_last and kind in ("cpu", "cuda"):
+        if amp.channels_last:
             stack.enter_context(Rewrites(kind))
         yield
 

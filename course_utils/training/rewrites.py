@@ -27,13 +27,13 @@ MULTIPLE = 8  # of so many numbers are the rows that a GPU's matrix units take w
 class Rewrites(TorchFunctionMode):
     """Context in which `F.conv2d` and `F.avg_pool2d` take the other way where there is one.
 
-    device: the kind that computes, "cpu" or "cuda". Equal to the rounding of the numbers,
-    gradients included; the network stays as it is.
+    device: the kind that computes; convolutions are rewritten for "cpu" and "cuda". Equal to the
+    rounding of the numbers, gradients included; the network stays as it is.
     """
 
     def __init__(self, device="cpu"):
         super().__init__()
-        self.rewritten = {F.conv2d: _CONVOLUTIONS[device], F.avg_pool2d: avg_pool2d}
+        self.rewritten = {F.conv2d: _CONVOLUTIONS.get(device, F.conv2d), F.avg_pool2d: avg_pool2d}
         self.may_compile = device == "cuda"  # for a CPU a compiler finds ways of its own
 
     def __torch_function__(self, func, types, args=(), kwargs=None):

@@ -1,6 +1,5 @@
 """From a network and data to a trained network: `train_ch6`, `Runner`, and their parts."""
 
-from course_utils.training.cpu_rewrites import Rewrites
 from course_utils.training.history import History
 from course_utils.training.loop import (
     count_correct,
@@ -12,6 +11,7 @@ from course_utils.training.loop import (
 from course_utils.training.precision import autocast
 from course_utils.training.processes import data_parallel, is_writer, join, world
 from course_utils.training.recipes import INITS, OPTIMIZERS, SCHEDULERS
+from course_utils.training.rewrites import Rewrites
 from course_utils.training.runner import Runner, accuracy
 from course_utils.training.trainer import train_ch6
 

@@ -6,13 +6,13 @@ from typing import NamedTuple
 import torch
 
 from course_utils.errors import TrainingError
-from course_utils.training.cpu_rewrites import Rewrites
+from course_utils.training.rewrites import Rewrites
 
 
 class Precision(NamedTuple):
     """numbers: what convolutions and matrix products compute in; everything else is float32.
     channels_last: the channels of a pixel side by side in memory, as vector units like them;
-        on a CPU with the `course_utils.training.cpu_rewrites` as well.
+        on a CPU and on CUDA with the `course_utils.training.rewrites` as well.
     """
 
     numbers: str = "float32"  # or "bfloat16", "float16"
@@ -65,13 +65,13 @@ def _short_format(device):
 
 @contextlib.contextmanager
 def autocast(device, amp):
-    """Context in which a net computes as `amp` says: short products, and on a CPU the rewrites."""
+    """Context in which a net computes as `amp` says: short products, and the rewrites."""
     amp, kind = as_precision(amp, device), torch.device(device).type
     with contextlib.ExitStack() as stack:
         if amp.numbers != "float32":
             stack.enter_context(torch.autocast(kind, dtype=getattr(torch, amp.numbers)))
-        if amp.channels_last and kind == "cpu":
-            stack.enter_context(Rewrites())
+        if amp.channels_last:
+            stack.enter_context(Rewrites(kind))
         yield
 
 

@@ -1,8 +1,11 @@
 """The `course` command: parse, call, print. What takes long to import is imported when needed.
 
-Exit status: 0 all well; 1 a chapter or a check failed; 2 bad input; 130 stopped with Ctrl-C.
+Exit status: 0 all well; 1 a chapter or a check failed; 2 bad input; 130 stopped with Ctrl-C; 141
+nobody reads any more what it prints, as in `course data | head -1`.
 """
 
+import contextlib
+import os
 import sys
 from pathlib import Path
 
@@ -15,7 +18,31 @@ from course_utils.errors import CourseError
 
 def main(argv=None):
     """Run one command; returns its exit status."""
-    argv = sys.argv[1:] if argv is None else argv
+    _prepare_streams()
+    try:
+        status = _run(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()  # here, where we can still say what is wrong
+        return status
+    except BrokenPipeError:
+        status = 141  # as of a command that SIGPIPE ends
+    except OSError as error:  # of files; commands say it better where they can
+        status = _refuse(": ".join(map(str, filter(None, (error.filename, error.strerror)))))
+    with contextlib.suppress(OSError), open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())  # Python tries once more at its end
+    return status
+
+
+def _prepare_streams():
+    """Print what the encoding lacks as a backslash and its number; nowhere, if there is nowhere."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by who started us
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _run(argv):
     try:  # not by click's own `main`, which words errors and Ctrl-C in its way
         with course.make_context("course", list(argv), obj=argv) as context:
             return course.invoke(context) or 0
@@ -265,11 +292,11 @@ def train(argv, data, amp, **options):
       course train lenet --epochs 3
       course train resnet18 --nproc 2 --checkpoint build/resnet18.ckpt
       torchrun --nproc-per-node 8 --nnodes 2 --rdzv-backend c10d \\
-        --rdzv-endpoint first-machine:29400 -m course_utils.commands.train resnet18
+        --rdzv-endpoint first-machine:29400 -m course_utils.commands train resnet18
     """
     from course_utils.commands.train import train
 
-    train(argv[1:], amp={"on": True, "off": False, "auto": "auto"}[amp], **options)
+    train(argv, amp={"on": True, "off": False, "auto": "auto"}[amp], **options)
 
 
 @course.command()

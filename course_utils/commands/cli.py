@@ -54,6 +54,10 @@ def _run(argv):
         return _refuse(f"{message}\n{command} --help says what it takes")
     except CourseError as error:
         return _refuse(str(error))
+    except RuntimeError as error:  # what Python says of it before 3.13
+        if "Symlink loop" not in str(error):
+            raise
+        return _refuse(str(error))
     except KeyboardInterrupt:
         print("course: stopped", file=sys.stderr)
         return 130
@@ -81,8 +85,9 @@ def _count(*names, least=1, metavar="N", **more):
     return click.option(*names, type=click.IntRange(least), metavar=metavar, **more)
 
 
-def _amount(*names, metavar="S", **more):
-    return click.option(*names, type=_Above0(min=0, min_open=True), metavar=metavar, **more)
+def _amount(*names, metavar="S", most=None, **more):
+    kind = _Above0(min=0, min_open=True, max=most)
+    return click.option(*names, type=kind, metavar=metavar, **more)
 
 
 def _folder(default, *names):
@@ -174,7 +179,7 @@ def data(get):
     from course_utils import data
     from course_utils.commands.run.progress import make_console
 
-    if get:
+    if get is not None:
         print(f"{get} is in {data.download(get)}")
         return
     table = Table()
@@ -223,7 +228,7 @@ def refresh(chapters, **options):
 @_folder("my-course, beside book.toml", "--dir")
 @click.option("--refresh", multiple=True, metavar="CHAPTER...", help="bring new versions of these")
 @click.option("--no-browser", is_flag=True, help="only print the address")
-@click.option("--port", type=int, metavar="N", help="0: any that is free")
+@click.option("--port", type=click.IntRange(0, 65_535), metavar="N", help="0: any that is free")
 @click.argument("more", nargs=-1, metavar="[-- ARGUMENT...]")
 def lab(dir, refresh, no_browser, port, more):
     """Open your own copies of the chapters in JupyterLab.
@@ -263,7 +268,7 @@ def lab(dir, refresh, no_browser, port, more):
 @_count("--size", help="pixels a side (default: 32 if the network takes it, else its own)")
 @_count("--train-examples", help="default: all")
 @_count("--test-examples", help="default: all")
-@click.option("--seed", type=int, default=0, metavar="N")
+@click.option("--seed", type=click.IntRange(-(2**63), 2**64 - 1), default=0, metavar="N")
 @click.option(
     "--amp",
     type=click.Choice(["on", "off", "auto"]),
@@ -325,7 +330,7 @@ def exercises(chapters, export, with_checks, force):
 
 @course.command()
 @click.argument("folder", metavar="DIR")
-@_amount("--time", "seconds", default=20, help="seconds an exercise may take")
+@_amount("--time", "seconds", most=86_400, default=20, help="seconds an exercise may take")
 @_count("--memory", metavar="MB", default=2048, help="of an exercise, besides what torch needs")
 @_folder("DIR-grades")
 @_count("--jobs", help="notebooks at a time")

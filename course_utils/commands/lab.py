@@ -26,8 +26,8 @@ JUPYTER_SETTINGS = Path(__file__).with_name("jupyter")
 
 def lab_folder(manifest, folder=None):
     """Where the copies are: `folder`, else my-course/ beside book.toml. Made if need be."""
-    folder = Path(folder or manifest.root / FOLDER).resolve()
-    if folder == manifest.book.src.resolve():
+    folder = Path(os.path.realpath(folder or manifest.root / FOLDER))
+    if folder == Path(os.path.realpath(manifest.book.src)):
         raise RunError(f"{folder} holds the chapters themselves: copies need another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)

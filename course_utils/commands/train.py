@@ -20,7 +20,7 @@ from course_utils.commands.run.pool import cpu_count
 from course_utils.data import load_data_fashion_mnist
 from course_utils.data.sources import FASHION_MNIST, find_or_download
 from course_utils.errors import CourseError, TrainingError
-from course_utils.files import write_whole
+from course_utils.files import try_to_write, write_whole
 from course_utils.nets import build, preset
 from course_utils.nets.googlenet import googlenet_loss
 from course_utils.training import train_ch6, try_gpu
@@ -41,8 +41,10 @@ def train(words, nproc, max_restarts, *, network, size, checkpoint, history, sav
     """
     options, size = fitted(network, size)
     for path in filter(None, (checkpoint, history, save)):
-        if not Path(path).resolve().parent.is_dir():  # now, and not when the training is done
-            raise TrainingError(f"{path}: there is no such folder; make it first")
+        try:
+            try_to_write(path)  # now, and not when the training is done
+        except OSError as error:
+            raise TrainingError(f"{path}: cannot be written: {error.strerror}") from None
     if nproc > 1 and world()[1] == 1:
         launch(words, nproc, max_restarts)
         return

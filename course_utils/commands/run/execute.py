@@ -126,8 +126,7 @@ async def _run_cell(client, cell, index, timeout):
     except (CellTimeoutError, DeadKernelError) as error:
         if asyncio.current_task().cancelling():  # nbclient takes this for a dead kernel
             raise asyncio.CancelledError from None
-        name = type(error).__name__
-        return _shown(cell, name, await _reason(client, name, timeout, bool(said)))
+        return _shown(cell, type(error).__name__, await _reason(client, error, timeout))
     if any(payload["source"] == "ask_exit" for payload in said.get("payload", [])):
         return _shown(cell, "SystemExit", _TO_ITS_END)  # of `exit` and `quit`
     if _RAISES_TAG in tags_of(cell):
@@ -149,16 +148,16 @@ def _shown(cell, name, message):
     return name, message, ""
 
 
-async def _reason(client, name, timeout, replied):
-    """Why a cell did not end, in words. replied: whether its code did."""
-    if name == "DeadKernelError":
+async def _reason(client, error, timeout):
+    """Why a cell did not come to its end, in words."""
+    if type(error).__name__ == "DeadKernelError":
         status = await client.km.provisioner.poll()
         if not status or status > 0:
             return f"the kernel died while the cell ran (status {status})"
         why = signal.Signals(-status).name
         memory = ", often because memory ran out" if why == "SIGKILL" else ""
         return f"the kernel died while the cell ran ({why}{memory})"
-    if replied or timeout is None:
+    if "IOPub" in str(error):
         return f"not all of the cell's output came within {_OUTPUT_TIMEOUT} s after its end"
     return f"the cell ran longer than {timeout:g} s; allow more with --timeout"
 

@@ -343,7 +343,9 @@ def test_refresh_saves_clean_outputs_in_place(tmp_path):
         "print('a picture')",
         RECORD.format(0.8, "Fashion-MNIST"),
     )
-    chapters = {"01_a": notebook(*cells, tags={4: ["samples"]}), "02_b": notebook("1 / 0")}
+    tags = {4: ["samples"], 6: ["skip-execution"]}
+    chapters = {"01_a": notebook(*cells, "1 / 0", tags=tags), "02_b": notebook("1 / 0")}
+    chapters["01_a"].cells[7].outputs = [KEPT]
     chapters["01_a"].cells[2].metadata["papermill"] = {"duration": 3}
     make_course(tmp_path, chapters)
     broken_before = (tmp_path / "chapters" / "02_b.ipynb").read_bytes()
@@ -361,7 +363,8 @@ def test_refresh_saves_clean_outputs_in_place(tmp_path):
     made = nbformat.read(path, 4)
     nbformat.validate(made)
     code = [cell for cell in made.cells if cell.cell_type == "code"]
-    assert [cell.execution_count for cell in code] == [1, 2, None, 3, 4, 5]
+    assert [cell.execution_count for cell in code] == [1, 2, None, 3, 4, 5, None]
+    assert code[6].outputs == [KEPT]
     assert [output.text for output in code[1].outputs] == ["a\nb\n"]
     assert code[3].outputs[0].data["text/plain"] == "42"
     assert code[4].outputs == []

@@ -57,8 +57,9 @@ ARGUMENTS = {
         *("lenet --nproc 0", "lenet --epochs 0", "lenet --epochs 2.0", "lenet --batch-size 0"),
         *("lenet --lr 0", "lenet --lr nan", "lenet --lr x", "lenet --seed x"),
         *(f"lenet --seed {2**64}", "lenet --amp maybe", "lenet --size 0", "lenet --size 40"),
-        *("lenet --size 1000000000", "lenet --optimizer adam", "lenet --scheduler no"),
-        *("lenet --init no", "lenet --train-examples 0", "lenet --train-examples 70000"),
+        *("lenet --size 1000000000", "lenet --optimizer adam --train-examples 64"),
+        *("lenet --scheduler no --train-examples 64", "lenet --init no --train-examples 64"),
+        *("lenet --train-examples 0", "lenet --train-examples 70000"),
         *("lenet --test-examples 10000000000", "lenet --accumulate 0", "lenet --max-restarts -1"),
         *(f"lenet --{name} {path}" for name in ("checkpoint", "history", "save")
           for path in ("folder", "nowhere/x", "file/x", "loop/x", f"{NOBODY}/x", LONG)),

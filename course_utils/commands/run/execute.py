@@ -151,15 +151,18 @@ def _shown(cell, name, message):
 async def _reason(client, error, timeout):
     """Why a cell did not come to its end, in words."""
     if type(error).__name__ == "DeadKernelError":
-        status = await client.km.provisioner.poll()
-        if not status or status > 0:
-            return f"the kernel died while the cell ran (status {status})"
-        why = signal.Signals(-status).name
-        memory = ", often because memory ran out" if why == "SIGKILL" else ""
-        return f"the kernel died while the cell ran ({why}{memory})"
+        return f"the kernel died while the cell ran ({ending(await client.km.provisioner.poll())})"
     if "IOPub" in str(error):
         return f"not all of the cell's output came within {_OUTPUT_TIMEOUT} s after its end"
     return f"the cell ran longer than {timeout:g} s; allow more with --timeout"
+
+
+def ending(status):
+    """How a process ended, in words. status: as `subprocess` has it."""
+    if not status or status > 0:
+        return f"status {status}"
+    name = signal.Signals(-status).name
+    return f"{name}, often because memory ran out" if name == "SIGKILL" else name
 
 
 def _mark(nb, index):

@@ -27,8 +27,11 @@ def main(argv=None):
         status = 141  # as of a command that SIGPIPE ends
     except OSError as error:  # of files; commands say it better where they can
         status = _refuse(": ".join(map(str, filter(None, (error.filename, error.strerror)))))
-    with contextlib.suppress(OSError), open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())  # Python tries once more at its end
+    try:
+        sys.stdout.flush()
+    except OSError:  # Python would try once more at its end, and complain
+        with contextlib.suppress(OSError), open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
     return status
 
 

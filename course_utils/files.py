@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import contextlib
+import errno
 import glob
 import os
 import uuid
@@ -21,8 +22,7 @@ def writing_whole(path):
     before or all of the new content: the content is on the disk before the name points to it.
     Raises OSError as the file system does.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    path, temporary = Path(path), _temporary(path)
     try:
         yield temporary
         _sync(temporary)
@@ -33,11 +33,24 @@ def writing_whole(path):
     _sync(path.parent)  # the new name, too
 
 
+def try_to_write(path):
+    """Raises OSError if `writing_whole(path)` would now: better before long work than after it."""
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    temporary = _temporary(path)
+    temporary.touch()
+    temporary.unlink()
+
+
 def remove_leftovers(path):
     """Remove what a killed `writing_whole(path)` left; only for who alone writes to `path`."""
     path = Path(path)
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         leftover.unlink(missing_ok=True)
+
+
+def _temporary(path):
+    return Path(path).with_name(f".{Path(path).name}.{uuid.uuid4().hex[:8]}.part")
 
 
 def _sync(path):

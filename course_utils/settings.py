@@ -14,6 +14,8 @@ COURSE_EXERCISES      strict: an exercise that is not solved is an error (tests 
 import os
 from pathlib import Path
 
+from course_utils.errors import CourseError
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 FAST_RUN_BATCHES = 3
 
@@ -73,6 +75,15 @@ def progress_file():
 def strict_exercises():
     """True when an exercise that is not solved is an error."""
     return os.environ.get("COURSE_EXERCISES") == "strict"
+
+
+def require_asserts():
+    """Raises CourseError where Python leaves out asserts: nothing could fail, so nothing passes."""
+    if not __debug__:
+        raise CourseError(
+            "Python leaves out all asserts here (PYTHONOPTIMIZE, or -O), so nothing can be judged: "
+            "unset PYTHONOPTIMIZE and start again"
+        )
 
 
 def in_notebook():

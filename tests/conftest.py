@@ -21,6 +21,9 @@ from hypothesis import settings  # noqa: E402
 settings.register_profile("course", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("course")
 
+if not __debug__:
+    pytest.exit("PYTHONOPTIMIZE takes asserts out of the tests: unset it", returncode=2)
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 LONG = (
     "test_jupyterlab",

@@ -73,7 +73,7 @@ def environment(**more):
 
 
 def command(*args):
-    return [sys.executable, "-m", "course_utils.commands.cli", *map(str, args)]
+    return [sys.executable, "-m", "course_utils.commands", *map(str, args)]
 
 
 def course(*args, cwd, **env):
@@ -90,7 +90,8 @@ def course(*args, cwd, **env):
 
 def called(*args, cwd, **env):
     """As `course`, but in this process: for what is not about processes."""
-    args, out, err = list(map(str, args)), io.StringIO(), io.StringIO()
+    args, encoding = list(map(str, args)), env.get("PYTHONIOENCODING", "utf-8")
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding, newline="") for _ in range(2))
     with (
         mock.patch.dict(os.environ, environment(**env), clear=True),
         contextlib.chdir(cwd),
@@ -98,7 +99,11 @@ def called(*args, cwd, **env):
         contextlib.redirect_stderr(err),
     ):
         status = main(args)
-    return subprocess.CompletedProcess(args, status, out.getvalue(), err.getvalue())
+    said = []
+    for stream in (out, err):
+        stream.flush()
+        said.append(stream.buffer.getvalue().decode(encoding))
+    return subprocess.CompletedProcess(args, status, *said)
 
 
 def report_of(folder, profile="quick"):

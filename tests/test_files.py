@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from course_utils.files import remove_leftovers, write_whole, writing_whole
+from course_utils.files import remove_leftovers, try_to_write, write_whole, writing_whole
 
 
 def test_text_and_bytes_arrive(tmp_path):
@@ -22,6 +22,16 @@ def test_an_error_leaves_the_old_file_and_no_other(tmp_path):
         raise ZeroDivisionError
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["kept.txt"]
+
+
+def test_trying_touches_nothing(tmp_path):
+    write_whole(tmp_path / "there", "old")
+    try_to_write(tmp_path / "there")
+    try_to_write(tmp_path / "new")
+    for wrong in (tmp_path, tmp_path / "nowhere" / "x", tmp_path / "there" / "x"):
+        with pytest.raises(OSError):
+            try_to_write(wrong)
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("there", "old")]
 
 
 def test_nobody_sees_a_file_that_is_being_written(tmp_path):

@@ -1,8 +1,11 @@
 """The `course` command: parse, call, print. What takes long to import is imported when needed.
 
-Exit status: 0 all well; 1 a chapter or a check failed; 2 bad input; 130 stopped with Ctrl-C.
+Exit status: 0 all well; 1 a chapter or a check failed; 2 bad input; 130 stopped with Ctrl-C; 141
+nobody reads any more what it prints, as in `course data | head -1`.
 """
 
+import contextlib
+import os
 import sys
 from pathlib import Path
 
@@ -15,7 +18,34 @@ from course_utils.errors import CourseError
 
 def main(argv=None):
     """Run one command; returns its exit status."""
-    argv = sys.argv[1:] if argv is None else argv
+    _prepare_streams()
+    try:
+        status = _run(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()  # here, where we can still say what is wrong
+        return status
+    except BrokenPipeError:
+        status = 141  # as of a command that SIGPIPE ends
+    except OSError as error:  # of files; commands say it better where they can
+        status = _refuse(": ".join(map(str, filter(None, (error.filename, error.strerror)))))
+    try:
+        sys.stdout.flush()
+    except OSError:  # Python would try once more at its end, and complain
+        with contextlib.suppress(OSError), open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    return status
+
+
+def _prepare_streams():
+    """Print what the encoding lacks as a backslash and its number; nowhere, if there is nowhere."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by who started us
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _run(argv):
     try:  # not by click's own `main`, which words errors and Ctrl-C in its way
         with course.make_context("course", list(argv), obj=argv) as context:
             return course.invoke(context) or 0
@@ -26,6 +56,10 @@ def main(argv=None):
         message = " ".join(error.format_message().split())
         return _refuse(f"{message}\n{command} --help says what it takes")
     except CourseError as error:
+        return _refuse(str(error))
+    except RuntimeError as error:  # what Python says of it before 3.13
+        if "Symlink loop" not in str(error):
+            raise
         return _refuse(str(error))
     except KeyboardInterrupt:
         print("course: stopped", file=sys.stderr)
@@ -54,8 +88,9 @@ def _count(*names, least=1, metavar="N", **more):
     return click.option(*names, type=click.IntRange(least), metavar=metavar, **more)
 
 
-def _amount(*names, metavar="S", **more):
-    return click.option(*names, type=_Above0(min=0, min_open=True), metavar=metavar, **more)
+def _amount(*names, metavar="S", most=None, **more):
+    kind = _Above0(min=0, min_open=True, max=most)
+    return click.option(*names, type=kind, metavar=metavar, **more)
 
 
 def _folder(default, *names):
@@ -147,7 +182,7 @@ def data(get):
     from course_utils import data
     from course_utils.commands.run.progress import make_console
 
-    if get:
+    if get is not None:
         print(f"{get} is in {data.download(get)}")
         return
     table = Table()
@@ -196,7 +231,7 @@ def refresh(chapters, **options):
 @_folder("my-course, beside book.toml", "--dir")
 @click.option("--refresh", multiple=True, metavar="CHAPTER...", help="bring new versions of these")
 @click.option("--no-browser", is_flag=True, help="only print the address")
-@click.option("--port", type=int, metavar="N", help="0: any that is free")
+@click.option("--port", type=click.IntRange(0, 65_535), metavar="N", help="0: any that is free")
 @click.argument("more", nargs=-1, metavar="[-- ARGUMENT...]")
 def lab(dir, refresh, no_browser, port, more):
     """Open your own copies of the chapters in JupyterLab.
@@ -236,7 +271,7 @@ def lab(dir, refresh, no_browser, port, more):
 @_count("--size", help="pixels a side (default: 32 if the network takes it, else its own)")
 @_count("--train-examples", help="default: all")
 @_count("--test-examples", help="default: all")
-@click.option("--seed", type=int, default=0, metavar="N")
+@click.option("--seed", type=click.IntRange(-(2**63), 2**64 - 1), default=0, metavar="N")
 @click.option(
     "--amp",
     type=click.Choice(["on", "off", "auto"]),
@@ -265,11 +300,11 @@ def train(argv, data, amp, **options):
       course train lenet --epochs 3
       course train resnet18 --nproc 2 --checkpoint build/resnet18.ckpt
       torchrun --nproc-per-node 8 --nnodes 2 --rdzv-backend c10d \\
-        --rdzv-endpoint first-machine:29400 -m course_utils.commands.train resnet18
+        --rdzv-endpoint first-machine:29400 -m course_utils.commands train resnet18
     """
     from course_utils.commands.train import train
 
-    train(argv[1:], amp={"on": True, "off": False, "auto": "auto"}[amp], **options)
+    train(argv, amp={"on": True, "off": False, "auto": "auto"}[amp], **options)
 
 
 @course.command()
@@ -313,7 +348,7 @@ def evidence(chapters):
 
 @course.command()
 @click.argument("folder", metavar="DIR")
-@_amount("--time", "seconds", default=20, help="seconds an exercise may take")
+@_amount("--time", "seconds", most=86_400, default=20, help="seconds an exercise may take")
 @_count("--memory", metavar="MB", default=2048, help="of an exercise, besides what torch needs")
 @_folder("DIR-grades")
 @_count("--jobs", help="notebooks at a time")

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from course_utils.commands.notebooks import METADATA, read_notebook, select_chapters
-from course_utils.commands.run.pool import python_path
+from course_utils.commands.run.pool import python_environment
 from course_utils.errors import RunError
 
 FOLDER = "my-course"
@@ -26,8 +26,8 @@ JUPYTER_SETTINGS = Path(__file__).with_name("jupyter")
 
 def lab_folder(manifest, folder=None):
     """Where the copies are: `folder`, else my-course/ beside book.toml. Made if need be."""
-    folder = Path(folder or manifest.root / FOLDER).resolve()
-    if folder == manifest.book.src.resolve():
+    folder = Path(os.path.realpath(folder or manifest.root / FOLDER))
+    if folder == Path(os.path.realpath(manifest.book.src)):
         raise RunError(f"{folder} holds the chapters themselves: copies need another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -212,8 +212,7 @@ def start_jupyterlab(folder, *, browser=True, port=None, more=()):
     command += ["--ServerApp.ip=127.0.0.1", f"--LabApp.default_url=/lab/tree/{FIRST_PAGE}"]
     command += [] if browser else ["--no-browser"]
     command += [f"--port={port}"] if port is not None else []
-    paths = {"PYTHONPATH": python_path(), "JUPYTER_CONFIG_PATH": _config_path()}
-    environment = os.environ | paths
+    environment = python_environment() | {"JUPYTER_CONFIG_PATH": _config_path()}
     sys.stdout.flush()
     if os.name == "nt":
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for JupyterLab

@@ -7,12 +7,12 @@ import ast
 import json
 import os
 import re
-from pathlib import Path
 
 from course_utils.commands.manifest import nearest
 from course_utils.errors import RunError
 
 INJECTED_TAG = "injected-parameters"  # papermill's name for the cell that it adds
+SKIP_TAG = "skip-execution"  # Jupyter's own
 # [text](03_lenet.ipynb#section), but no picture; the number is the second group
 CHAPTER_LINK = re.compile(r"(?<!!)\[([^\]\[]+)\]\((\d+)_\w+\.ipynb(?:#[^)]*)?\)")
 # what an empty notebook of ours says about itself
@@ -94,7 +94,7 @@ def select_chapters(manifest, names):
             for chapter in manifest.chapters
             if bare in (chapter.name, chapter.topic)
             or (bare.isdecimal() and int(bare) == chapter.number)
-            or (os.sep in str(name) and Path(name).resolve() == chapter.file.resolve())
+            or (os.sep in str(name) and os.path.realpath(name) == os.path.realpath(chapter.file))
         ]
         if not matches:
             known = [n for chapter in manifest.chapters for n in (chapter.name, chapter.topic)]

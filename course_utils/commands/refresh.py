@@ -12,7 +12,14 @@ from pathlib import Path
 import nbformat
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
-from course_utils.commands.notebooks import METADATA, select_chapters
+from course_utils.commands.notebooks import (
+    METADATA,
+    SKIP_TAG,
+    code_cells,
+    read_notebook,
+    select_chapters,
+    tags_of,
+)
 from course_utils.commands.run import pool
 from course_utils.commands.run.execute import Job, publish
 from course_utils.commands.run.progress import make_console, show_progress
@@ -38,8 +45,9 @@ def refresh_chapters(manifest, names=(), *, allow_standin=False, timeout=None):
         raise RunError(
             "COURSE_FAST_DEV_RUN is set: saved outputs come from real training. Unset it"
         )
+    code = {chapter.name: code_cells(read_notebook(chapter.file)) for chapter in chapters}
     if not allow_standin:
-        _require_real_data(chapters)
+        _require_real_data(code)
     console = make_console()
     failures = []
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as scratch:
@@ -75,9 +83,12 @@ def refresh_chapters(manifest, names=(), *, allow_standin=False, timeout=None):
     return 1 if failures else 0
 
 
-def _require_real_data(chapters):
-    """Chapters that load Fashion-MNIST need it on disk: found out now, not after the training."""
-    users = [c.name for c in chapters if "load_data_fashion_mnist" in c.file.read_text("utf-8")]
+def _require_real_data(code):
+    """Chapters that load Fashion-MNIST need it on disk: found out now, not after the training.
+
+    code: name of a chapter -> its code cells.
+    """
+    users = [name for name, cells in code.items() if "load_data_fashion_mnist" in "\n".join(cells)]
     if not users:
         return
     from course_utils.data import describe  # brings torch, which takes seconds
@@ -106,6 +117,8 @@ def _save(job):
     for number, (cell, source) in enumerate(
         zip([cell for cell in chapter.cells if cell.cell_type == "code"], ran, strict=True), 1
     ):
+        if SKIP_TAG in tags_of(cell):
+            continue  # it shows what it showed
         cell.metadata.pop("execution", None)
         cell.metadata.pop("papermill", None)
         cell.outputs, cell.execution_count = [], None
@@ -113,7 +126,7 @@ def _save(job):
             continue  # an empty cell does not run
         count += 1
         cell.execution_count = count
-        if NO_OUTPUT_TAG in cell.metadata.get("tags", []):
+        if NO_OUTPUT_TAG in tags_of(cell):
             continue
         cell.outputs = source.outputs
         join_streams.preprocess_cell(cell, {}, number)  # how they were cut is chance

@@ -71,6 +71,8 @@ def _gap(last, kind, body):
 
 def expected_modules(chapters_dir):
     """Module file name -> text, for all numbered notebooks of a folder."""
+    if not chapters_dir.is_dir():  # or all modules would be taken for orphans
+        raise SaveError(f"there is no folder {chapters_dir}, in which the chapters should be")
     modules, origin = {}, {}
     for chapter in sorted(chapters_dir.glob("[0-9]*_*.ipynb")):
         text = module_source(chapter)

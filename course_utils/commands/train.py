@@ -1,7 +1,7 @@
 """`course train`: one of the course's networks, trained by one process or by many.
 
 Starting many processes, letting them meet, and starting all again when one dies is the work of
-torch's launcher: `torchrun … -m course_utils.commands.train` takes what `course train` takes, and
+torch's launcher: `torchrun … -m course_utils.commands train` takes what `course train` takes, and
 `course train --nproc N` calls it. Each process trains as a notebook would.
 """
 
@@ -20,7 +20,7 @@ from course_utils.commands.run.pool import cpu_count
 from course_utils.data import load_data_fashion_mnist
 from course_utils.data.sources import FASHION_MNIST, find_or_download
 from course_utils.errors import CourseError, TrainingError
-from course_utils.files import write_whole
+from course_utils.files import try_to_write, write_whole
 from course_utils.nets import build, preset
 from course_utils.nets.googlenet import googlenet_loss
 from course_utils.training import train_ch6, try_gpu
@@ -35,14 +35,16 @@ _REASON = "COURSE_TRAIN_REASON"  # a file in which a process says what no furthe
 def train(words, nproc, max_restarts, *, network, size, checkpoint, history, save, **settings):
     """Train a network, in `nproc` processes of this machine if it is more than one.
 
-    words: what the user wrote after `course train`. max_restarts: see `launch`. size: pixels a
+    words: what the user wrote after `course`. max_restarts: see `launch`. size: pixels a
     side, or None. checkpoint, history, save: files, or None. settings: as the command has them.
     Raises CourseError, before anything is started, if this network cannot be trained like that.
     """
     options, size = fitted(network, size)
     for path in filter(None, (checkpoint, history, save)):
-        if not Path(path).resolve().parent.is_dir():  # now, and not when the training is done
-            raise TrainingError(f"{path}: there is no such folder; make it first")
+        try:
+            try_to_write(path)  # now, and not when the training is done
+        except OSError as error:
+            raise TrainingError(f"{path}: cannot be written: {error.strerror}") from None
     if nproc > 1 and world()[1] == 1:
         launch(words, nproc, max_restarts)
         return
@@ -116,7 +118,7 @@ def _write(net, record, history, save):
 def launch(words, processes, max_restarts=0):
     """Call `torchrun` for several processes of this machine, and say in a line what went wrong.
 
-    words: arguments of `course train`. max_restarts: how often all start again, from their
+    words: arguments of `course`. max_restarts: how often all start again, from their
     checkpoint, when one dies. Raises TrainingError if one of them fails.
     """
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cpu_count() // processes)))
@@ -129,7 +131,7 @@ def launch(words, processes, max_restarts=0):
     find_or_download(FASHION_MNIST)  # once, before every process wants it
     options = [f"--nproc-per-node={processes}", f"--max-restarts={max_restarts}", "--standalone"]
     # after -- the launcher takes none of our options for its own
-    program = ["--module", "--", "course_utils.commands.train", *words]
+    program = ["--module", "--", "course_utils.commands", *words]
     arguments = run.parse_args([*options, *program])
     with tempfile.TemporaryDirectory(prefix="course-train-") as folder:
         reason = Path(folder) / "reason"
@@ -176,9 +178,3 @@ def _end_with_parent():
     """Leave no process behind when the launcher itself is killed."""
     psutil.Process(os.getppid()).wait()
     os._exit(1)
-
-
-if __name__ == "__main__":
-    from course_utils.commands.cli import main
-
-    sys.exit(main(["train", *sys.argv[1:]]))

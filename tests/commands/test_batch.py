@@ -8,19 +8,22 @@ import nbformat
 import pytest
 from publishing import (
     assert_refused,
+    called,
     course,
     make_course,
     notebook,
     report_of,
 )
 
-from course_utils.commands.run import pool
+from course_utils.commands.manifest import load_manifest
+from course_utils.commands.run import execute, pool
+from course_utils.commands.run.batch import settings_of
 from course_utils.commands.run.execute import Job
 
 RECORD = "from course_utils.results import record\nrecord(test_acc={}, source='{}', device='cpu')"
 BAND = '[chapter.full]\nsize = 9\n[chapter.published]\ntest_acc = [0.7, 0.8]\nsource = "s"\n'
 RUN = ("run", "--no-rate")
-SIZES = "size = 1  # how many\nname = 'a'"
+SIZES = "size = 1  # how many\nname = 'a'\nedges = (1, 2)"
 
 
 # --- a run in which much goes wrong ---------------------------------------------------------
@@ -36,11 +39,11 @@ def broken(tmp_path_factory):
         "03_dies": notebook("import os, signal", "os.kill(os.getpid(), signal.SIGKILL)"),
         "04_slow": notebook("import time", "time.sleep(1200)"),
         "05_takes": notebook(
-            "print(size, name)", RECORD.format("float('nan')", "x"), parameters=SIZES
+            "print(edges, name)", RECORD.format("float('nan')", "x"), parameters=SIZES
         ),
     }
     make_course(folder, chapters)
-    options = ("--keep-going", "--timeout", 10, "--jobs", 2, "--param", "size=[7, 8]")
+    options = ("--keep-going", "--timeout", 10, "--jobs", 2, "--param", "edges=[7, 8]")
     return folder, course(*RUN, *options, cwd=folder)
 
 
@@ -99,7 +102,7 @@ def test_executed_notebooks_show_every_failure(broken):
 def test_a_parameter_reaches_the_chapters_that_have_it(broken):
     folder, _ = broken
     report = report_of(folder)
-    assert report["05_takes"]["parameters"] == {"size": [7, 8]}
+    assert report["05_takes"]["parameters"] == {"edges": [7, 8]}
     assert report["01_plain"]["parameters"] == {}
     made = nbformat.read(folder / "build" / "run" / "quick" / "05_takes.ipynb", 4)
     assert made.cells[-2].outputs[0].text == "[7, 8] a\n"
@@ -133,6 +136,103 @@ def test_the_html_report_is_whole_escaped_and_self_contained(broken):
     assert addresses == [] and "url(" not in text and "@import" not in text
     assert "prefers-color-scheme: dark" in text
     assert "y = x / 0  # &lt;i&gt;" in text
+
+
+# --- when a chapter has passed ---------------------------------------------------------------
+
+KEPT = nbformat.v4.new_output("stream", text="kept")
+FLOOD = "for number in range(3000):\n    print(f'{number:>20000}', flush=True)"
+ENDS = {  # its first cell, its tags, and the error that the chapter fails with, "" if it passes
+    "01_exit": ("import sys; sys.exit(0)", [], "SystemExit: it ends the chapter here"),
+    "02_raise": ("raise SystemExit", [], "SystemExit: it ends the chapter here"),
+    "03_quit": ("quit()", [], "SystemExit: it ends the chapter here"),
+    "04_quit_allowed": ("exit()", ["raises-exception"], "SystemExit: it ends the chapter here"),
+    "05_status": ("import os; os._exit(3)", [], "DeadKernelError: the kernel died while the cell"),
+    "06_magic": ("%sharewith me", [], "UsageError: Line magic function `%sharewith` not found."),
+    "07_cell_magic": ("%%shell\nls", [], "UsageError: Cell magic `%%shell` not found."),
+    "08_capture": ("%%capture\n1 / 0", [], "ZeroDivisionError: division by zero"),
+    "09_silent": (
+        "class E(Exception):\n    def _render_traceback_(self):\n        return []\nraise E('me')",
+        [],
+        "E: me",
+    ),
+    "10_allowed": ("1 / 0", ["raises-exception"], ""),
+    "11_exit_allowed": ("raise SystemExit(1)", ["raises-exception"], ""),
+    "12_skipped": ("1 / 0", ["skip-execution"], ""),
+    "13_flood": (FLOOD, [], ""),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory):
+    """A finished run of a chapter for each of ENDS; asserts are off where the command runs."""
+    folder = tmp_path_factory.mktemp("ended")
+    chapters = {
+        name: notebook(cell, "assert 'asserts' == 'off'", tags={0: tags, 1: ["raises-exception"]})
+        for name, (cell, tags, _) in ENDS.items()
+    }
+    chapters["12_skipped"].cells[1].outputs = [KEPT]
+    make_course(folder, chapters)
+    options = ("--keep-going", "--timeout", 599.5, "--jobs", 2)
+    return folder, course(*RUN, *options, cwd=folder, PYTHONOPTIMIZE="1")
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_a_chapter_passes_when_each_cell_ran_to_its_end(ended, name):
+    """Tags mean what they mean to Jupyter, and asserts are heeded."""
+    folder, result = ended
+    entry, error = report_of(folder)[name], ENDS[name][2]
+    made = nbformat.read(folder / f"build/run/quick/{name}.ipynb", 4)
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    assert entry["status"] == ("failed" if error else "passed"), entry["error"]
+    if error:
+        assert f"{name}: code cell 1, `{entry['error']['code']}`: {error}" in result.stdout
+        assert made.cells[0].source.startswith("<span") and entry["cells"] == [0, 2]
+    else:
+        assert made.cells[-1].outputs[0].ename == "AssertionError" and entry["cells"] == [2, 2]
+
+
+def test_what_a_chapter_shows_is_whole(ended):
+    """A skipped cell shows what it showed; nothing of a flood of output is lost."""
+    out = ended[0] / "build/run/quick"
+    assert nbformat.read(out / "12_skipped.ipynb", 4).cells[1].outputs == [KEPT]
+    flood = nbformat.read(out / "13_flood.ipynb", 4).cells[1].outputs
+    assert "".join(output.text for output in flood).split() == [str(n) for n in range(3000)]
+
+
+def test_output_that_does_not_come_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(execute, "_OUTPUT_TIMEOUT", 1)
+    make_course(tmp_path, {"01_a": notebook("get_ipython().kernel.iopub_thread.stop()", "1")})
+    result = called(*RUN, "--timeout", "inf", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "not all of the cell's output came within 1 s after its end" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "words, value",
+    [
+        ("lr=1", 1),
+        ("lr=1e-3", 0.001),
+        ("on=false", False),
+        ("on=True", True),
+        ("name=11", "11"),
+        ("name='x'", "x"),
+        ("name=[1", "[1"),
+        ("name=false", False),
+        ("any={'a': [1, None]}", {"a": [1, None]}),
+        ("any=text", "text"),
+        ("some=2", 2),
+        ("edges=[]", []),
+    ],
+)
+def test_a_parameter_is_of_the_chapters_own_kind(tmp_path, words, value):
+    """What is refused stands in test_errors.py."""
+    cell = "lr = 0.1\non = True\nname = 'a'\nany = None\nsome: int = f()\nedges = (1,)"
+    make_course(tmp_path, {"01_a": notebook("1", parameters=cell)})
+    manifest = load_manifest(tmp_path / "book.toml")
+    settings = settings_of(manifest, manifest.chapters, "quick", [words])
+    assert settings == {"01_a": {words.partition("=")[0]: value}}
+    assert [type(mine) for mine in settings["01_a"].values()] == [type(value)]
 
 
 # --- the order of things --------------------------------------------------------------------
@@ -200,6 +300,7 @@ def small(tmp_path_factory):
         (["--param", "siez=1"], ["did you mean size?"]),
         (["01", "--param", "size=1"], ["01_plain has no cell tagged `parameters`"]),
         (["--param", "size"], ["expected NAME=VALUE"]),
+        (["--param", "size=2.0"], ["size=2.0", "02_lenet", "whole number", "own 1 is"]),
         (["--profile", "ful"], ["unknown profile 'ful'", "did you mean full?"]),
         (["--profile", "full"], ["book.toml: 02_lenet sets full.sise", "did you mean size?"]),
         (["--out", "book.toml/x"], ["cannot be written", "--out"]),
@@ -242,7 +343,9 @@ def test_refresh_saves_clean_outputs_in_place(tmp_path):
         "print('a picture')",
         RECORD.format(0.8, "Fashion-MNIST"),
     )
-    chapters = {"01_a": notebook(*cells, tags={4: ["samples"]}), "02_b": notebook("1 / 0")}
+    tags = {4: ["samples"], 6: ["skip-execution"]}
+    chapters = {"01_a": notebook(*cells, "1 / 0", tags=tags), "02_b": notebook("1 / 0")}
+    chapters["01_a"].cells[7].outputs = [KEPT]
     chapters["01_a"].cells[2].metadata["papermill"] = {"duration": 3}
     make_course(tmp_path, chapters)
     broken_before = (tmp_path / "chapters" / "02_b.ipynb").read_bytes()
@@ -260,7 +363,8 @@ def test_refresh_saves_clean_outputs_in_place(tmp_path):
     made = nbformat.read(path, 4)
     nbformat.validate(made)
     code = [cell for cell in made.cells if cell.cell_type == "code"]
-    assert [cell.execution_count for cell in code] == [1, 2, None, 3, 4, 5]
+    assert [cell.execution_count for cell in code] == [1, 2, None, 3, 4, 5, None]
+    assert code[6].outputs == [KEPT]
     assert [output.text for output in code[1].outputs] == ["a\nb\n"]
     assert code[3].outputs[0].data["text/plain"] == "42"
     assert code[4].outputs == []

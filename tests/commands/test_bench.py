@@ -271,6 +271,9 @@ def test_a_fresh_process():
     assert list(found) == ["torch", "beyond"] and min(found.values()) > 0
     with pytest.raises(RunError, match="import_seconds failed: ModuleNotFoundError"):
         fresh.in_fresh_process(fresh.import_seconds, "import no_such_module")
+    killed = "import os, warnings; warnings.warn('of no matter'); os.kill(os.getpid(), 9)"
+    with pytest.raises(RunError, match="failed: SIGKILL, often because memory ran out"):
+        fresh.in_fresh_process(fresh.import_seconds, killed)
 
 
 def test_scaling_and_its_plot(manifest, small_files, small_nets, monkeypatch, tmp_path):

@@ -153,3 +153,13 @@ def test_a_folder_that_cannot_be_written(folder):
     (nets(folder)).rmdir()
     nets(folder).write_text("a file, not a folder")
     assert_refused(called("save", cwd=folder), "cannot be written")
+
+
+@pytest.mark.parametrize("chapters", ["nothing", "a file"])
+def test_without_chapters_no_module_is_an_orphan(folder, chapters):
+    save_modules(folder / "chapters", nets(folder))
+    (folder / "chapters").rename(folder / "elsewhere")
+    if chapters == "a file":
+        (folder / "chapters").write_text("")
+    assert_refused(called("save", cwd=folder), "there is no folder", "chapters")
+    assert (nets(folder) / "round.py").read_bytes() == MODULE.encode()

@@ -34,8 +34,8 @@ def trainers(tree):
     found = {}
     for process in tree.alive():
         try:
-            parent, name = process.parent(), " ".join(process.cmdline())
-            if parent and parent.pid == tree.process.pid and "commands.train" in name:
+            parent, words = process.parent(), process.cmdline()
+            if parent and parent.pid == tree.process.pid and "train" in words:
                 found[process.create_time(), process.pid] = process
         except psutil.Error:
             continue

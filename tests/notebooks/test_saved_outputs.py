@@ -34,6 +34,19 @@ def test_saved_outputs_are_reproduced(chapter, data, request):
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
 
 
+@pytest.mark.parametrize("judge", ["results import expect", "exercises import check"])
+def test_where_asserts_are_off_nothing_is_judged(tmp_path, judge):
+    """Every chapter judges by one of the two, so that none passes with PYTHONOPTIMIZE."""
+    function = judge.rpartition(" ")[2]
+    cell = nbformat.v4.new_code_cell(f"from course_utils.{judge}\n{function}('02.3', 1)")
+    cell.metadata.tags = ["nbval-ignore-output"]
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "judge.ipynb")
+    for optimize, status in (("", 0), ("1", 1)):
+        run = strict_nbval(tmp_path / "judge.ipynb", {"PYTHONOPTIMIZE": optimize})
+        assert run.returncode == status, run.stdout
+        assert ("unset PYTHONOPTIMIZE" in run.stdout) == (status == 1)
+
+
 def test_a_wrong_saved_output_is_noticed(tmp_path):
     """The strict comparison itself works: a test that cannot fail would be worth nothing."""
     wrong = nbformat.v4.new_output("stream", name="stdout", text="3\n")

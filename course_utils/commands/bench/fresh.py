@@ -20,13 +20,16 @@ def in_fresh_process(function, *arguments):
     arguments: what JSON can hold.
     Raises RunError, with the last line of its error, if the process fails.
     """
+    from course_utils.commands.run.execute import ending
     from course_utils.commands.run.pool import kernel_environment
 
     command = [sys.executable, "-m", __name__, function.__name__, json.dumps(arguments)]
     done = subprocess.run(command, capture_output=True, text=True, env=kernel_environment())
     if done.returncode != 0:
-        said = done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"]
-        raise RunError(f"a process for {function.__name__} failed: {said[-1]}")
+        why = ending(done.returncode)  # what one that was killed said before is another matter
+        if done.returncode == 1 and done.stderr.strip():
+            why = done.stderr.strip().splitlines()[-1]
+        raise RunError(f"a process for {function.__name__} failed: {why}")
     return json.loads(done.stdout.splitlines()[-1])
 
 

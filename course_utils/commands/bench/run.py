@@ -114,7 +114,7 @@ def read_bench(out):
             return found
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, LookupError):
         pass
     raise RunError(f"{path} is damaged: delete it, or give another folder with --out")
 

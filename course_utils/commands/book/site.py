@@ -164,11 +164,11 @@ def _run_sphinx(manifest, source, extra, site, doctrees):
             app.connect("html-page-context", _add_buttons, priority=900)
             app.build(force_all=True)
     except Exception as error:  # whatever an extension raises, the message has to name the page
-        raise BookError(f"Sphinx failed: {type(error).__name__}: {error}") from error
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise BookError(f"Sphinx failed: {why}") from error
     if complaints := _complaints(said.getvalue(), source):
-        shown = "\n".join(complaints[:3])
-        more = f"\n… and {len(complaints) - 3} more" if len(complaints) > 3 else ""
-        raise BookError(f"the book was not built:\n{shown}{more}")
+        more = f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
+        raise BookError(f"the book was not built{more}:\n{complaints[0]}")
 
 
 def _complaints(text, source):

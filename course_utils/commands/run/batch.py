@@ -4,11 +4,13 @@ Everything that can be wrong is found before the first kernel starts.
 """
 
 import ast
+import json
+import os
 import signal
 from pathlib import Path
 
 from course_utils.commands.manifest import PROFILES, nearest
-from course_utils.commands.notebooks import parameter_cell, select_chapters
+from course_utils.commands.notebooks import parameter_cell, plain, select_chapters
 from course_utils.commands.run import machine, pool
 from course_utils.commands.run.execute import Job
 from course_utils.commands.run.folder import claim, prepare_folder
@@ -18,6 +20,17 @@ from course_utils.commands.run.report_page import write_pages
 from course_utils.commands.run.resume import plan
 from course_utils.errors import RunError
 
+# type of a chapter's own value -> types that a parameter may have in its place, and in words
+_KINDS = {
+    bool: ((bool,), "true or false"),
+    int: ((int,), "a whole number"),
+    float: ((int, float), "a number"),
+    str: ((str, bool), "a text"),
+    list: ((list,), "a list such as [1, 2]"),
+    tuple: ((list,), "a list such as [1, 2]"),
+    dict: ((dict,), 'a dict such as {"a": 1}'),
+}
+_ANY = ((*_KINDS, type(None)), "a value that JSON has")
 _QUICK_TIMEOUT = 1200  # seconds a cell may take in the quick profile; full has no limit
 
 
@@ -38,7 +51,8 @@ def run_batch(
     """Execute chapters and write report.json, report.html, junit.xml and the notebooks.
 
     names: chapters as users write them; none: all. params: "name=value" strings.
-    jobs: chapters at a time. out: folder; default <build>/run/<profile>. timeout: seconds a cell.
+    jobs: chapters at a time. out: folder; default <build>/run/<profile>. timeout: seconds a cell,
+    or infinity.
     resume: whether chapters that an earlier run in that folder passed, and that have not changed
     since, are kept; those that are not in `names` then stay in the report.
     measure: whether to measure the machine's matrix rate first (about 3 s).
@@ -54,7 +68,7 @@ def run_batch(
         timeout = _QUICK_TIMEOUT
     settings = settings_of(manifest, chapters, profile, params)
     out = Path(out) if out else manifest.build_dir / "run" / profile
-    if out.resolve() == manifest.book.src.resolve():
+    if os.path.realpath(out) == os.path.realpath(manifest.book.src):
         raise RunError(f"{out} holds the chapters themselves: give another folder with --out")
     out = prepare_folder(out)
     with claim(out) as scratch:
@@ -138,20 +152,25 @@ def settings_of(manifest, chapters, profile, params):
     """Chapter name -> parameters to inject: the profile's, then the user's `params` over them.
 
     A user's parameter goes to each chapter whose `parameters` cell has it. Raises RunError if a
-    chapter lacks one that book.toml sets, or if no chapter has one that the user gave.
+    chapter lacks one that book.toml sets, if no chapter has one that the user gave, or if a value
+    is of another kind than the chapter's own.
     """
     known = {chapter.name: parameter_cell(chapter.file) for chapter in chapters}
-    settings = {}
-    for chapter in chapters:
-        settings[chapter.name] = dict(chapter.full) if profile == "full" else {}
-        for name in settings[chapter.name]:
+    settings = {chapter.name: {} for chapter in chapters}
+    for chapter in chapters if profile == "full" else ():
+        for name, value in chapter.full.items():
             where = f"{manifest.path.name}: {chapter.name} sets full.{name}"
             _require_parameter(where, name, {chapter.name: known[chapter.name]})
-    for name, value in map(parse_param, params):
+            settings[chapter.name][name] = _fitting(where, value, known[chapter.name][name])
+    for text in params:
+        name, equals, words = (part.strip() for part in text.partition("="))
+        if not equals or not name.isidentifier():
+            raise RunError(f"--param {_short(text)}: expected NAME=VALUE, such as lr=0.5")
         _require_parameter(f"--param {name}", name, known)
         for chapter, names in known.items():
             if name in (names or ()):
-                settings[chapter][name] = value
+                where = f"--param {_short(text)}: {chapter}"
+                settings[chapter][name] = _fitting(where, _value(words), names[name], words)
     return settings
 
 
@@ -168,18 +187,41 @@ def _require_parameter(where, name, known):
         raise RunError(f"{where}: unknown parameter; {nearest(name, every)}")
 
 
-def parse_param(text):
-    """ "lr=0.5" -> ("lr", 0.5): Python literals, true/false as in TOML, anything else a string."""
-    name, equals, value = text.partition("=")
-    name, value = name.strip(), value.strip()
-    if not equals or not name.isidentifier():
-        raise RunError(f"--param {text}: expected NAME=VALUE, such as lr=0.5")
-    if value in ("true", "false"):
-        return name, value == "true"
+def _value(words):
+    """What a user wrote: a Python literal, true or false as in TOML, else the words themselves."""
     try:
-        return name, ast.literal_eval(value)
+        return ast.literal_eval({"true": "True", "false": "False"}.get(words, words))
     except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return name, value
+        return words
+
+
+def _fitting(where, value, default, words=None):
+    """`value` if it is of the kind of the parameter's own, and JSON, as the report is, can hold it.
+
+    default: the expression in the `parameters` cell; if it is no plain value any kind will do.
+    words: what the user wrote; where a text is expected it is one, whatever else it could mean.
+    Raises RunError if it does not fit.
+    """
+    try:
+        own = ast.literal_eval(default)
+    except (ValueError, TypeError):
+        own = None
+    types, kind = _KINDS.get(type(own), _ANY)
+    if isinstance(own, str) and type(value) not in types and words is not None:
+        value = words
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        same = json.loads(text.encode()) == value  # half of a pair of surrogates is no text
+    except (TypeError, ValueError, RecursionError):
+        same = False
+    if type(value) not in types or not same:
+        given = _short(ast.unparse(default))
+        raise RunError(f"{where}: expected {kind}, as the chapter's own {given} is")
+    return value
+
+
+def _short(text):
+    return " ".join(plain(text)[:60].split())
 
 
 def _earlier(out, console):

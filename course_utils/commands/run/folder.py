@@ -21,7 +21,7 @@ _ROOM = 1 << 20  # bytes; with less, not even one executed notebook could be sav
 
 def prepare_folder(out):
     """Make the folder and see that it can be written; returns its absolute path."""
-    out = out.resolve()
+    out = Path(os.path.realpath(out))  # `resolve` raises where a link leads in a circle
     probe = out / f".{os.getpid()}.probe.part"
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -49,8 +49,10 @@ def run_jobs(jobs, at_once, show, enter, scratch, stop_on_failure=False):
 
 
 async def _run_all(jobs, at_once, show, enter, scratch, stop_on_failure):
+    loop, stop = asyncio.get_running_loop(), asyncio.current_task().cancel
+    # a task that nbclient leaves behind finds that its kernel is gone: no news for the user
+    loop.set_exception_handler(lambda *_: None)
     with suppress(NotImplementedError):  # Windows has no such signal
-        loop, stop = asyncio.get_running_loop(), asyncio.current_task().cancel
         loop.add_signal_handler(signal.SIGTERM, stop)
     waiting, running = deque(jobs), {}
     try:
@@ -96,6 +98,15 @@ def threads_of(at_once):
     return max(1, cpu_count() // at_once) if at_once > 1 else None
 
 
+def python_environment():
+    """This process's environment, with which other ones find this very course_utils.
+
+    They heed asserts, whatever PYTHONOPTIMIZE says: chapters test themselves with them.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONOPTIMIZE"}
+    return kept | {"PYTHONPATH": python_path()}
+
+
 def python_path():
     """PYTHONPATH with which other processes find this very course_utils, installed or not."""
     package = str(Path(course_utils.__file__).resolve().parent.parent)
@@ -107,11 +118,7 @@ def kernel_environment(threads=None, scratch=None):
 
     scratch: folder for its temporary files; None: the system's.
     """
-    environment = os.environ | {
-        "PYTHONPATH": python_path(),
-        "TQDM_DISABLE": "1",
-        "COURSE_PROGRESS": "none",
-    }
+    environment = python_environment() | {"TQDM_DISABLE": "1", "COURSE_PROGRESS": "none"}
     if scratch is not None:
         names = ("TMPDIR", "TEMP", "TMP", "JUPYTER_RUNTIME_DIR")
         environment |= dict.fromkeys(names, str(scratch))

@@ -8,9 +8,14 @@ from rich.console import Console
 from course_utils.commands.run.report import error_line, minutes
 
 
+class _Console(Console):
+    def on_broken_pipe(self):
+        raise BrokenPipeError  # the command's own end: rich would end the process here
+
+
 def make_console():
     """Where to print: as wide as the terminal; in a log, wide enough for the tables."""
-    console = Console()
+    console = _Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = 110
     return console

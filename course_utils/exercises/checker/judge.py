@@ -6,6 +6,7 @@ from course_utils.exercises.checker.declare import Exercise
 from course_utils.exercises.checker.diagnose import diagnose
 from course_utils.exercises.checker.stubs import is_untouched
 from course_utils.exercises.checker.trial import Failure, prepared_cases, try_case
+from course_utils.settings import require_asserts
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Result:
 
 def judge_answer(exercise, fn):
     """The Result of function `fn` as an answer to an Exercise; shows and records nothing."""
+    require_asserts()  # answers may use them
     if fn is None or is_untouched(fn, exercise.stub):
         return Result(exercise, "not attempted")
     for prepared in prepared_cases(exercise):

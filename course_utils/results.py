@@ -76,12 +76,14 @@ def published_and_reproduced(report=None, results=None):
     the batch run: quick (test accuracy or None) and source (of its data).
     Raises CourseError if a file cannot be read.
     """
-    manifest = _read(settings.REPOSITORY / "book.toml", tomllib.loads)
-    results = results or settings.REPOSITORY / "chapters" / "results.toml"
-    full = {run["chapter"]: run for run in _read(results, tomllib.loads).get("run", [])}
-    batch = _batch_records(report or settings.report_path())
+    chapters = _read(settings.REPOSITORY / "book.toml", lambda text: tomllib.loads(text)["chapter"])
+    full = _read(
+        results or settings.REPOSITORY / "chapters" / "results.toml",
+        lambda text: {run["chapter"]: run for run in tomllib.loads(text).get("run", [])},
+    )
+    batch = _batch_records(settings.absolute(report or settings.report_path()))
     rows = []
-    for chapter in manifest["chapter"]:
+    for chapter in chapters:
         if "published" not in chapter:
             continue
         name = chapter["file"].removesuffix(".ipynb")
@@ -132,11 +134,16 @@ def _batch_records(report):
     """Chapter name -> its records, from a report.json; nothing if there is no report."""
     if not report.is_file():
         return {}
-    return {entry["name"]: entry["records"] for entry in _read(report, json.loads)["chapters"]}
+    return _read(
+        report,
+        lambda text: {entry["name"]: entry["records"] for entry in json.loads(text)["chapters"]},
+    )
 
 
 def _read(path, parse):
+    """What `parse` makes of a file's text; whatever else is in the file is a CourseError."""
+    path = settings.absolute(path)
     try:
         return parse(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CourseError(f"{path.name} cannot be read: {error}") from error
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise CourseError(f"{path.name} cannot be read: {error!r}") from error

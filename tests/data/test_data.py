@@ -13,7 +13,6 @@ from course_utils.data import (
     TensorLoader,
     describe,
     download,
-    fashion,
     get_fashion_mnist_labels,
     load_data_digits,
     load_data_fashion_mnist,
@@ -202,7 +201,7 @@ def test_labels_that_are_not_those_of_the_images(tmp_path, labels, said):
 
 
 def test_without_files_and_network_the_standin_says_so_once(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(fashion, "_announced", False)
+    monkeypatch.setattr(sources, "_said", set())
     for _ in range(2):
         train, _ = load_data_fashion_mnist(8, root=tmp_path, train_examples=9, test_examples=9)
         assert train.source == "Fashion-MNIST stand-in"

@@ -22,7 +22,7 @@ import pytest
 import torch
 from smalldata import publish, publish_weights, saved, small_dataset, small_files
 
-from course_utils.data import download, fashion, load_data_fashion_mnist, sources
+from course_utils.data import download, load_data_fashion_mnist, sources
 from course_utils.data.download import fetch
 from course_utils.errors import DataError, WeightsError
 from course_utils.nets.pretrained import fetch_torchvision_weights
@@ -254,7 +254,7 @@ def test_what_came_whole_is_not_fetched_again(tmp_path, monkeypatch):
 @pytest.mark.parametrize("answer", ["cut", "silent", "drips"])
 def test_in_a_notebook_the_standin_steps_in_once(tmp_path, monkeypatch, capsys, answer):
     monkeypatch.delenv("COURSE_OFFLINE")
-    monkeypatch.setattr(fashion, "_announced", False)
+    monkeypatch.setattr(sources, "_said", set())
     with server(BAD[answer]) as publisher:
         publish(monkeypatch, small_dataset([publisher.url]))
         for _ in range(2):

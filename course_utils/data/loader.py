@@ -4,6 +4,7 @@ import contextlib
 import copy
 import functools
 import hashlib
+import operator
 
 import torch
 from torch.nn import functional as F
@@ -56,7 +57,10 @@ class TensorLoader:
         self.classes = list(classes)
         if seed is None:
             seed = int(torch.randint(2**31, ()))
-        self.generator = torch.Generator().manual_seed(seed)
+        try:
+            self.generator = torch.Generator().manual_seed(operator.index(seed))
+        except (TypeError, ValueError) as error:
+            raise DataError(f"seed must be a whole number of 64 bits, got {seed!r}") from error
         self._rank, self._processes = 0, 1  # which of how many share the batches
         self._given, self._skip = 0, 0  # batches of this epoch: handed out, to be left out
         self._epoch_start = self.generator.get_state()

@@ -42,6 +42,26 @@ def try_to_write(path):
     temporary.unlink()
 
 
+@contextlib.contextmanager
+def folder_for(path, lock=""):
+    """Make a folder to write to; when that fails, the folders made for it go, if they are empty.
+
+    lock: name of a file in it that does not count.
+    """
+    path = Path(path)
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # something is in it
+            if lock and path in made:
+                (path / lock).unlink(missing_ok=True)
+            for folder in made:
+                folder.rmdir()
+        raise
+
+
 def remove_leftovers(path):
     """Remove what a killed `writing_whole(path)` left; only for who alone writes to `path`."""
     path = Path(path)

@@ -2,6 +2,9 @@
 
 import contextlib
 import copy
+import functools
+import hashlib
+import operator
 
 import torch
 from torch.nn import functional as F
@@ -13,7 +16,8 @@ from course_utils.settings import FAST_RUN_BATCHES, fast_dev_run
 class TensorLoader:
     """Batches (X, y) of a data set that is held once, as bytes.
 
-    images: uint8 (N, H, W) or (N, C, H, W). labels: integers (N,).
+    images: bytes, that is whole numbers from 0 to 255, (N, H, W) or (N, C, H, W).
+    labels: whole numbers from 0 on, (N,).
     batch_size: examples per batch; the last one may be smaller.
     resize: side length or (height, width) of the images handed out; None: as they are.
     shuffle: a new order in every epoch, from the loader's own generator.
@@ -21,6 +25,7 @@ class TensorLoader:
     seed: of the order; None: drawn from torch's global generator.
     Yields X float32 (n, C, H, W) in [0, 1] and y int64 (n,).
     In a fast dev run only the first three batches of an epoch.
+    Raises DataError for other images, labels or arguments.
 
     No worker processes: gathering and scaling bytes is cheaper than moving batches between
     processes, and it works alike in Jupyter on Linux, macOS and Windows.
@@ -39,21 +44,23 @@ class TensorLoader:
         source="",
         classes=(),
     ):
-        images, labels = torch.as_tensor(images), torch.as_tensor(labels)
-        if len(images) == 0:
-            raise DataError("the data set has zero images: ask for at least one")
-        if len(images) != len(labels):
-            raise DataError(f"{len(images)} images but {len(labels)} labels")
+        images, labels = _checked(torch.as_tensor(images), torch.as_tensor(labels))
         self.batch_size = positive_int("batch_size", batch_size)
         self.size = None if resize is None else _as_size(resize)
-        self.images = (images if images.ndim == 4 else images.unsqueeze(1)).to(device)
-        self.labels = labels.to(device, torch.int64)
+        try:
+            self.images, self.labels = images.to(device), labels.to(device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0]
+            raise DataError(f"device {device!r} cannot be used here: {reason}") from error
         self.shuffle = shuffle
         self.source = source
         self.classes = list(classes)
         if seed is None:
             seed = int(torch.randint(2**31, ()))
-        self.generator = torch.Generator().manual_seed(seed)
+        try:
+            self.generator = torch.Generator().manual_seed(operator.index(seed))
+        except (TypeError, ValueError) as error:
+            raise DataError(f"seed must be a whole number of 64 bits, got {seed!r}") from error
         self._rank, self._processes = 0, 1  # which of how many share the batches
         self._given, self._skip = 0, 0  # batches of this epoch: handed out, to be left out
         self._epoch_start = self.generator.get_state()
@@ -65,6 +72,28 @@ class TensorLoader:
     @property
     def device(self):
         return self.labels.device
+
+    def description(self):
+        """What this loader holds, for a checkpoint to compare: plain values, alike on every device.
+
+        source, digest (of images and labels, not of their order in an epoch), examples,
+        batch_size and size ([height, width] of the images handed out, pixels).
+        """
+        return {
+            "source": self.source,
+            "digest": self._digest,
+            "examples": self.num_examples,
+            "batch_size": self.batch_size,
+            "size": list(self.size or self.images.shape[-2:]),
+        }
+
+    @functools.cached_property
+    def _digest(self):
+        digest = hashlib.blake2b(digest_size=16)
+        for tensor in (self.images, self.labels):
+            digest.update(f"{tuple(tensor.shape)} ".encode())
+            digest.update(tensor.cpu().contiguous().numpy())
+        return digest.hexdigest()
 
     def __len__(self):
         batches = -(-self.num_examples // self.batch_size)
@@ -166,11 +195,43 @@ class TensorLoader:
         return F.interpolate(X, self.size, mode="bilinear", antialias=True)
 
 
+def _checked(images, labels):
+    """Both as they are held, (N, C, H, W) and (N,); DataError if they are something else.
+
+    Nothing is converted that would change: a fraction is no byte, and a label 0.9 is not 0.
+    """
+    if images.ndim not in (3, 4):
+        raise DataError(f"images must be (N, H, W) or (N, C, H, W), got {tuple(images.shape)}")
+    if images.numel() == 0:
+        raise DataError("the data set has zero images: ask for at least one")
+    if labels.shape != images.shape[:1]:
+        raise DataError(
+            f"images of shape {tuple(images.shape)} need labels of shape ({len(images)},), "
+            f"a class number for each; got {tuple(labels.shape)}"
+        )
+    kind = images.dtype
+    if kind != torch.uint8:
+        fractions = kind == torch.bool or kind.is_floating_point or kind.is_complex
+        if fractions or images.long().min() < 0 or images.long().max() > 255:
+            raise DataError(
+                f"images must be whole numbers from 0 to 255, these are {kind}: of fractions from "
+                "0 to 1 make (images * 255).round().to(torch.uint8)"
+            )
+    classes = labels.long()
+    if (classes != labels).any() or classes.min() < 0:
+        raise DataError(f"labels must be whole numbers from 0 on, these are {labels.tolist()[:5]}…")
+    return (images if images.ndim == 4 else images.unsqueeze(1)).to(torch.uint8), classes
+
+
 def positive_int(name, value):
     """`value` as an int of at least one, or a DataError that says which argument is wrong."""
-    if isinstance(value, bool) or int(value) != value or value < 1:
+    try:
+        number = 0 if isinstance(value, bool | str) else int(value)
+    except (TypeError, ValueError, OverflowError):  # None, nan, inf
+        number = 0
+    if number < 1 or number != value:
         raise DataError(f"{name} must be a whole number of at least 1, got {value!r}")
-    return int(value)
+    return number
 
 
 def _as_size(resize):

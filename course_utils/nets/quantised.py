@@ -4,7 +4,6 @@ The batch run keeps outputs with the executed notebook; `course book` takes the 
 """
 
 import base64
-import binascii
 import datetime
 import math
 
@@ -48,7 +47,8 @@ def dequantise(packed):
 
     Raises WeightsError that names the parameter if something is missing, damaged or misshapen.
     """
-    if not isinstance(packed, dict) or not packed:
+    names = packed if isinstance(packed, dict) else ()
+    if not names or not all(isinstance(name, str) and name.isprintable() for name in names):
         raise WeightsError("these are no quantised weights: expected what quantise() returned")
     return {name: _array(name, entry) for name, entry in packed.items()}
 
@@ -76,7 +76,7 @@ def share_weights(packed, **facts):
     """
     from IPython.display import display
 
-    count = sum(math.prod(entry["shape"]) for entry in packed.values())
+    count = sum(array.size for array in dequantise(packed).values())
     facts |= {"date": datetime.date.today().isoformat(), "fast": fast_dev_run()}
     line = f"{count:,} weights in {packed_bytes(packed) / 1000:.0f} kB, kept for the book"
     display({WEIGHTS_MIME: {**facts, "weights": packed}, "text/plain": line}, raw=True)
@@ -96,8 +96,10 @@ def _array(name, entry):
         else:
             codes, scales = _numbers(entry["codes"], "i1"), _numbers(entry["scales"], "<f4")
             array = codes.reshape(len(scales), -1) * scales[:, None]
+        if math.prod(shape) != array.size:  # a side of -1 would be any
+            raise ValueError(f"{array.size} numbers for the shape {shape}")
         array = array.reshape(shape)
-    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise WeightsError(f"the quantised weights of {name} are damaged: {error}") from error
     if not np.isfinite(array).all():
         raise WeightsError(f"the quantised weights of {name} are damaged: they are not finite")

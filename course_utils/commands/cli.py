@@ -347,10 +347,10 @@ def exercises(chapters, export, with_checks, force):
 @course.command()
 @_chapters
 def evidence(chapters):
-    """Run the experiments behind the chapters' claims, as far as they are not recorded.
+    """Run the experiments behind the chapters' claims.
 
     Each is done with and without what a claim names, with several seeds; one row a run is kept in
-    chapters/evidence. Stop whenever you like: what is recorded stays, and is not run again.
+    chapters/evidence. What is recorded there is not run again, so stop whenever you like.
     """
     from course_utils.commands.notebooks import select_chapters
     from course_utils.evidence.experiment import experiments, run_missing

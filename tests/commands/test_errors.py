@@ -66,6 +66,7 @@ ARGUMENTS = {
         *("lenet --checkpoint file", "lenet --checkpoint-every 0"),
     ],
     "progress": ["03"],
+    "evidence": ["nosuch", "42", "01", "--nosuch"],
     "exercises": [
         *("lnet", "''", "02", "--export", "--export file", "--export file/x", "--export loop"),
         *(f"--export {NOBODY}", f"--export {LONG}"),

@@ -2,6 +2,8 @@
 
 import contextlib
 import copy
+import functools
+import hashlib
 
 import torch
 from torch.nn import functional as F
@@ -65,6 +67,28 @@ class TensorLoader:
     @property
     def device(self):
         return self.labels.device
+
+    def description(self):
+        """What this loader holds, for a checkpoint to compare: plain values, alike on every device.
+
+        source, digest (of images and labels, not of their order in an epoch), examples,
+        batch_size and size ([height, width] of the images handed out, pixels).
+        """
+        return {
+            "source": self.source,
+            "digest": self._digest,
+            "examples": self.num_examples,
+            "batch_size": self.batch_size,
+            "size": list(self.size or self.images.shape[-2:]),
+        }
+
+    @functools.cached_property
+    def _digest(self):
+        digest = hashlib.blake2b(digest_size=16)
+        for tensor in (self.images, self.labels):
+            digest.update(f"{tuple(tensor.shape)} ".encode())
+            digest.update(tensor.cpu().contiguous().numpy())
+        return digest.hexdigest()
 
     def __len__(self):
         batches = -(-self.num_examples // self.batch_size)

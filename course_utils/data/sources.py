@@ -1,5 +1,6 @@
 """Where a data set comes from: files on disk, else its publisher, else what the course carries."""
 
+import contextlib
 import hashlib
 import io
 import urllib.parse
@@ -10,8 +11,9 @@ from pathlib import Path
 from course_utils import settings
 from course_utils.data.download import fetch
 from course_utils.data.idx import LARGEST, read_pair, unpack
+from course_utils.data.nearby import near
 from course_utils.errors import DataError
-from course_utils.files import remove_leftovers, write_whole
+from course_utils.files import folder_for, remove_leftovers, write_whole
 
 FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -63,6 +65,27 @@ class IdxDataset:
         folders = settings.data_dirs(root)
         return next((folder for folder in folders if all(self.paths(folder).values())), None)
 
+    def not_found(self, root=None):
+        """What to say when `find` found nothing: where it looked, and what may have been meant."""
+        looked = f"looked in {' and '.join(map(str, settings.data_dirs(root)))}"
+        hint = self.hint(root)
+        return f"{looked}: {hint}" if hint else looked
+
+    def hint(self, root=None):
+        """What is odd about the folder that was asked for, with what may have been meant, or ""."""
+        folder = settings.data_dirs(root)[0]
+        missing = [name for name, path in self.paths(folder).items() if path is None]
+        if 0 < len(missing) < len(self.sha256):
+            return f"{self.raw(folder)} lacks {', '.join(missing)}"
+        for other in near(folder):
+            with contextlib.suppress(DataError):  # it may not be looked into
+                if all(self.paths(other).values()):
+                    return f"did you mean {other}?"
+        if any((folder / f"{name}{end}").is_file() for name in missing for end in ("", ".gz")):
+            return f"the files belong in {self.raw(folder)}"
+        asked = folder != settings.REPOSITORY / "data"
+        return "there is no such folder" if asked and not folder.is_dir() else ""
+
     def read(self, root, split):
         """Images (N, 28, 28) and labels (N,) of one split, both uint8: the published ones.
 
@@ -110,6 +133,14 @@ MNIST = IdxDataset(
 DATASETS = {dataset.name: dataset for dataset in (FASHION_MNIST, MNIST)}
 
 _unreachable = set()  # data sets whose publisher did not answer this process: not asked twice
+_said = set()
+
+
+def say_once(text):
+    """Print what a user must know, once in a process."""
+    if text not in _said:
+        _said.add(text)
+        print(text)
 
 
 def find_or_download(dataset, root=None):
@@ -142,13 +173,16 @@ def download(name, root=None, timeout=20, slowest=10_000):
     if name not in DATASETS:
         raise DataError(f"unknown data set {name!r}; known: {', '.join(DATASETS)}")
     dataset = DATASETS[name]
-    root = Path(root) if root is not None else settings.download_dir()
-    raw = dataset.raw(root)
+    root = settings.absolute(root) if root is not None else settings.download_dir()
+    raw, lock = dataset.raw(root), ".lock"
     from filelock import FileLock, Timeout  # two notebooks may start at once
 
     try:
-        raw.mkdir(parents=True, exist_ok=True)
-        with FileLock(raw.parent / ".lock", timeout=_LOCK_SECONDS):
+        with (
+            folder_for(raw.parent, lock),
+            FileLock(raw.parent / lock, timeout=_LOCK_SECONDS),
+            folder_for(raw),  # in the lock: who failed there may have removed it
+        ):
             for file, path in dataset.paths(root).items():
                 if path is None:
                     remove_leftovers(raw / file)
@@ -170,8 +204,9 @@ def describe():
     for dataset in DATASETS.values():
         folder = dataset.find()
         row = {"name": dataset.name, "present": folder is not None, "where": "", "verified": None}
-        row["note"] = f"fetch it with: course data --get {dataset.name}"
-        if folder is not None:
+        if folder is None:
+            row["note"] = f"{dataset.not_found()}. Fetch it: course data --get {dataset.name}"
+        else:
             row |= {"where": str(dataset.raw(folder)), "verified": True}
             row["note"] = "the published files"
             try:

@@ -65,11 +65,10 @@ def corr2d_multi_in_out(X, K):
 
 def pair(value):
     """(v, v) for a number v; a pair stays a pair, (vertical, horizontal)."""
-    if isinstance(value, int):
-        return value, value
-    if len(value) != 2:
-        raise ValueError(f"need a number or a pair, got {value}")
-    return tuple(value)
+    both = value if isinstance(value, tuple | list) else (value, value)
+    if len(both) != 2 or not all(isinstance(v, int) for v in both):
+        raise ValueError(f"need a whole number or a pair of them, got {value!r}")
+    return tuple(both)
 
 
 def conv_shape(X, W, b=None, stride=1, padding=0, dilation=1, groups=1):

@@ -111,16 +111,25 @@ def window_edges(size, window, stride, padding, ceil_mode):
 
 
 def pool2d_windows(
-    X, window, stride=None, padding=0, mode="max", ceil_mode=False, count_include_pad=True
+    X,
+    window,
+    stride=None,
+    padding=0,
+    mode="max",
+    ceil_mode=False,
+    count_include_pad=True,
+    dilation=1,
 ):
     """Pool images as `nn.MaxPool2d` and `nn.AvgPool2d` do, gradients included.
 
     X: (…, H, W), any leading axes. window, stride, padding: a whole number or (rows, columns);
     stride None: the window. mode: "max" or "avg". ceil_mode: pixels left over get a window too.
-    count_include_pad: padding counts in an average.
+    count_include_pad: padding counts in an average. dilation: 1.
     Returns (…, H_out, W_out), see `pooled_size`. Raises ValueError for arguments that are wrong.
     """
     check_mode(mode)
+    if dilation != 1:
+        raise ValueError(f"dilation must be 1 here (exercise 02.8 lifts that), got {dilation!r}")
     if X.ndim < 2 or (mode == "avg" and not X.is_floating_point()):
         kind = f"{X.dtype} {tuple(X.shape)}"
         raise ValueError(f"X must be images (…, H, W), of floats for an average; got {kind}")
@@ -148,10 +157,14 @@ def adaptive_windows(size, count):
 def adaptive_avg_pool2d(X, output_size):
     """Average pooling to a given size, window by window.
 
-    X: (…, H, W). output_size: (rows, columns). Returns (…, rows, columns).
+    X: (…, H, W). output_size: a whole number or (rows, columns), None for an axis
+    that stays as it is. Returns (…, rows, columns). Raises ValueError for others.
     """
+    both = output_size if isinstance(output_size, tuple | list) else [output_size] * 2
+    counts = as_pair([1 if n is None else n for n in both], "output_size", 1)
     rows, columns = (
-        adaptive_windows(*pair) for pair in zip(X.shape[-2:], output_size, strict=True)
+        adaptive_windows(size, size if n is None else count)
+        for size, n, count in zip(X.shape[-2:], both, counts, strict=True)
     )
     means = [[X[..., a:b, c:d].mean((-2, -1)) for c, d in columns] for a, b in rows]
     return torch.stack([torch.stack(row, dim=-1) for row in means], dim=-2)

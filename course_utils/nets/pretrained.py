@@ -11,7 +11,7 @@ import torch
 from course_utils import settings
 from course_utils.data.download import fetch
 from course_utils.errors import DataError, WeightsError
-from course_utils.files import writing_whole
+from course_utils.files import folder_for, writing_whole
 
 TIMEOUT = 5  # seconds without an answer after which a download is given up
 SLOWEST = 100_000  # bytes per second; a slower download is given up, too
@@ -89,8 +89,7 @@ def _download(url, target):
 
     torch.hub's own download knows no limit of time or size, and follows a redirection out of TLS.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with writing_whole(target) as partial:
+    with folder_for(target.parent), writing_whole(target) as partial:
         with partial.open("wb") as file:
             fetch(url, file, timeout=TIMEOUT, slowest=SLOWEST, largest=LARGEST)
         if not _is_published(partial, target.name):
@@ -108,7 +107,7 @@ def _is_published(path, name):
 def _pair(ours, theirs):
     """Pairs (our tensor, their tensor); WeightsError at the first that disagrees."""
     counter = "num_batches_tracked"
-    if not isinstance(theirs, dict) or not all(map(torch.is_tensor, theirs.values())):
+    if not isinstance(theirs, dict) or not all(map(_is_entry, theirs.items())):
         raise WeightsError(
             "expected a torchvision state dict or a model's name; "
             "of a torchvision model pass model.state_dict()"
@@ -126,3 +125,12 @@ def _pair(ours, theirs):
                 f"{len(theirs)} in the state dict). Nothing was changed."
             )
     return [(value, value_) for (_, value), (_, value_) in pairs]
+
+
+def _is_entry(entry):
+    """Whether this is a name with a tensor whose numbers can be copied."""
+    name, value = entry
+    if not isinstance(name, str) or not torch.is_tensor(value):
+        return False
+    no_numbers = value.is_meta or value.is_quantized or value.is_complex()
+    return value.layout == torch.strided and not no_numbers

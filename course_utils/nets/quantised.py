@@ -4,7 +4,6 @@ The batch run keeps outputs with the executed notebook; `course book` takes the 
 """
 
 import base64
-import binascii
 import datetime
 import math
 
@@ -76,7 +75,7 @@ def share_weights(packed, **facts):
     """
     from IPython.display import display
 
-    count = sum(math.prod(entry["shape"]) for entry in packed.values())
+    count = sum(array.size for array in dequantise(packed).values())
     facts |= {"date": datetime.date.today().isoformat(), "fast": fast_dev_run()}
     line = f"{count:,} weights in {packed_bytes(packed) / 1000:.0f} kB, kept for the book"
     display({WEIGHTS_MIME: {**facts, "weights": packed}, "text/plain": line}, raw=True)
@@ -96,8 +95,10 @@ def _array(name, entry):
         else:
             codes, scales = _numbers(entry["codes"], "i1"), _numbers(entry["scales"], "<f4")
             array = codes.reshape(len(scales), -1) * scales[:, None]
+        if math.prod(shape) != array.size:  # a side of -1 would be any
+            raise ValueError(f"{array.size} numbers for the shape {shape}")
         array = array.reshape(shape)
-    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise WeightsError(f"the quantised weights of {name} are damaged: {error}") from error
     if not np.isfinite(array).all():
         raise WeightsError(f"the quantised weights of {name} are damaged: they are not finite")

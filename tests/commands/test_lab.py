@@ -205,3 +205,9 @@ def test_refresh_starts_nothing(tmp_path):
     assert result.stdout.splitlines() == said and result.returncode == 0
     names = sorted(path.name for path in (tmp_path / "here").iterdir())
     assert names == ["01_first.ipynb", "02_two.ipynb"]
+
+
+def test_without_jupyterlab_it_says_how_to_get_it(tmp_path, monkeypatch):
+    small_course(tmp_path)
+    monkeypatch.setattr(lab.importlib.util, "find_spec", lambda name: None)
+    assert_refused(called("lab", cwd=tmp_path), "JupyterLab is not installed", "-m pip install")

@@ -9,16 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from smalldata import idx_bytes, publish, small_dataset, small_files, write_dataset
 
+from course_utils import settings
 from course_utils.data import (
+    STANDIN_TITLE,
     TensorLoader,
     describe,
     download,
-    fashion,
     get_fashion_mnist_labels,
     load_data_digits,
     load_data_fashion_mnist,
     sources,
 )
+from course_utils.data.digits import CARRIED_TITLE
 from course_utils.data.idx import read_pair
 from course_utils.errors import DataError, TrainingError
 
@@ -128,7 +130,10 @@ def test_fast_run_gives_three_batches(monkeypatch):
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        *[({"batch_size": b}, "batch_size must be a whole") for b in (0, -1, 2.5, True)],
+        *[
+            ({"batch_size": b}, "batch_size must be a whole")
+            for b in (0, -1, 2.5, True, None, "a", np.nan)
+        ],
         *[({"resize": r}, "resize must be") for r in (-1, 0, (3, 4, 5), (8, -8))],
         ({"test_examples": 0}, "test_examples must be a whole number of at least 1"),
         ({"source": "disk"}, "unknown source 'disk'; use one of auto"),
@@ -140,9 +145,50 @@ def test_a_wrong_argument(wrong, said):
         load_data_fashion_mnist(**small | wrong)
 
 
-def test_zero_images():
-    with pytest.raises(DataError, match="zero images"):
-        TensorLoader(torch.zeros(0, 28, 28, dtype=torch.uint8), [], 8)
+BYTES, CLASSES = torch.zeros(4, 2, 2, dtype=torch.uint8), [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "said"),
+    [
+        (torch.zeros(0, 28, 28, dtype=torch.uint8), [], "zero images"),
+        *[
+            (images, CLASSES, r"whole numbers from 0 to 255.* make \(images \* 255\)")
+            for images in (
+                torch.rand(4, 2, 2),
+                np.ones((4, 2, 2)),
+                BYTES.bool(),
+                BYTES.long() + 256,
+                BYTES.long() - 1,
+                BYTES.to(torch.complex64),
+            )
+        ],
+        (BYTES[0], CLASSES, r"\(N, C, H, W\), got \(2, 2\)"),
+        (BYTES, CLASSES[:3], r"\(4, 2, 2\) need labels of shape \(4,\).*got \(3,\)"),
+        (BYTES, torch.zeros(4, 1), r"need labels of shape \(4,\).*got \(4, 1\)"),
+        (BYTES, torch.eye(4), r"need labels of shape \(4,\).*got \(4, 4\)"),
+        (BYTES, [0.9, 1, 2, 3], r"labels must be whole .*\[0.8"),
+        (BYTES, [0, 1, float("nan"), 3], "labels must be whole"),
+        (BYTES, [0, 1, -1, 3], "labels must be whole numbers from 0"),
+    ],
+)
+def test_images_and_labels_that_would_have_to_be_changed(images, labels, said):
+    with pytest.raises(DataError, match=said):
+        TensorLoader(images, labels, 2)
+
+
+@pytest.mark.parametrize("kind", [torch.int16, torch.int32, torch.int64])
+def test_whole_numbers_of_any_type_are_bytes_and_classes(kind):
+    images = torch.tensor([0, 255] * 4, dtype=kind).reshape(4, 1, 2)
+    X, y = next(iter(TensorLoader(images, torch.arange(4).to(kind), 4)))
+    assert X.unique().tolist() == [0, 1] and y.tolist() == CLASSES
+    assert torch.equal(TensorLoader(images, torch.arange(4.0), 4).labels, y)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="NOT RUN: needs a machine without a GPU")
+def test_a_device_that_is_not_there():
+    with pytest.raises(DataError, match="device 'cuda' cannot be used here"):
+        TensorLoader(BYTES, CLASSES, 2, device="cuda")
 
 
 # --- files --------------------------------------------------------------------------------------
@@ -202,13 +248,72 @@ def test_labels_that_are_not_those_of_the_images(tmp_path, labels, said):
 
 
 def test_without_files_and_network_the_standin_says_so_once(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(fashion, "_announced", False)
+    monkeypatch.setattr(sources, "_said", set())
     for _ in range(2):
         train, _ = load_data_fashion_mnist(8, root=tmp_path, train_examples=9, test_examples=9)
         assert train.source == "Fashion-MNIST stand-in"
     said = capsys.readouterr().out
     assert said.count("using the stand-in") == 1
-    assert "course data --get fashion-mnist" in said
+    assert "course data --get fashion-mnist" in said and f"looked in {tmp_path})" in said
+    monkeypatch.setenv("COURSE_STANDIN", "1")
+    load_data_fashion_mnist(8, root=tmp_path, train_examples=9, test_examples=9)
+    assert "is not wanted (COURSE_STANDIN is set)" in capsys.readouterr().out
+
+
+def flat(root):
+    """The four files, in a folder of their own choice."""
+    write_dataset(root / "x")
+    (root / "x/FashionMNIST/raw").rename(root / "flat")
+
+
+# what a user asks for, in a folder whose data/ holds the set -> what is said of it
+ASKED = {
+    "data/FashionMNIST/raw": "did you mean {}/data?",
+    "data/FashionMNIST": "did you mean {}/data?",
+    "": "did you mean {}/data?",
+    "Data": "did you mean {}/data?",
+    "'data'": "did you mean {}/data?",
+    '"data" ': "did you mean {}/data?",
+    "chapters/data": "did you mean {}/data?",
+    "nowhere/at/all": "there is no such folder",
+    "flat": "the files belong in {}/flat/FashionMNIST/raw",
+    "part": "{}/part/FashionMNIST/raw lacks t10k-labels-idx1-ubyte",
+}
+
+
+@pytest.mark.parametrize("asked", ASKED)
+@pytest.mark.parametrize("source", ["files", "auto", "command"])
+def test_data_that_is_asked_for_and_not_found(tmp_path, monkeypatch, capsys, asked, source):
+    write_dataset(tmp_path / "data")
+    (write_dataset(tmp_path / "part") / "t10k-labels-idx1-ubyte").unlink()
+    flat(tmp_path)
+    (tmp_path / "chapters").mkdir()
+    monkeypatch.chdir(tmp_path / "chapters" if "chapters" in asked else tmp_path)
+    monkeypatch.setattr(settings, "REPOSITORY", tmp_path / "repository")
+    monkeypatch.setattr(sources, "_said", set())
+    monkeypatch.setenv("COURSE_DATA", asked.removeprefix("chapters/") or str(tmp_path))
+    small = {"train_examples": 9, "test_examples": 9}
+    if source == "files":
+        with pytest.raises(DataError) as caught:
+            load_data_fashion_mnist(8, source="files")
+        said = str(caught.value)
+    elif source == "auto":
+        assert load_data_fashion_mnist(8, **small)[0].source == STANDIN_TITLE
+        said = capsys.readouterr().out
+    else:
+        said = next(row["note"] for row in describe() if row["name"] == "fashion-mnist")
+    assert f"looked in {settings.absolute(tmp_path / asked)} and" in said
+    assert ASKED[asked].format(tmp_path) in said
+
+
+@pytest.mark.parametrize("data, said", [("none", "there is no such folder"), ("", None)])
+def test_digits_say_it_only_when_something_is_odd(tmp_path, monkeypatch, capsys, data, said):
+    """Who has Fashion-MNIST alone need not be told, in each chapter, that MNIST is not there."""
+    monkeypatch.setattr(sources, "_said", set())
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path / data))
+    assert load_data_digits(8)[0].source == CARRIED_TITLE
+    shown = capsys.readouterr().out
+    assert said in shown and CARRIED_TITLE in shown if said else not shown
 
 
 def test_files_are_asked_for_but_missing(tmp_path):

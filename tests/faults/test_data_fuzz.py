@@ -35,6 +35,7 @@ from course_utils.data import load_data_fashion_mnist
 from course_utils.data.idx import LARGEST, read_idx, read_pair
 from course_utils.errors import CourseError
 from course_utils.nets.pretrained import fetch_torchvision_weights
+from course_utils.nets.quantised import dequantise, load_quantised, packed_bytes, quantise
 from course_utils.training import History, Runner
 from faults.harness import SOAK, how_many
 
@@ -401,6 +402,28 @@ def test_history(folder, content):
             assert all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
         assert isinstance(history.source, str) and isinstance(history.device, str)
         assert isinstance(history.interrupted, bool)
+
+
+PACKED = quantise(torch.nn.Linear(3, 2))
+
+
+@st.composite
+def packed_weights(draw):
+    """Quantised weights with something else in one place."""
+    entry, key = draw(st.sampled_from([(n, k) for n, e in PACKED.items() for k in [*e, None]]))
+    other = draw(anything | st.sampled_from([[-1], [3, -2], [10**30], "AAAA", "ä"]))
+    return PACKED | {entry: other if key is None else PACKED[entry] | {key: other}}
+
+
+@fuzz(500)
+@given(packed=packed_weights() | anything)
+def test_quantised_weights(packed):
+    arrays, _ = attempt(lambda: dequantise(packed))
+    if arrays is not None:
+        assert all(np.isfinite(array).all() and array.dtype == "f4" for array in arrays.values())
+        assert packed_bytes(packed) > 0
+    net, message = attempt(lambda: load_quantised(torch.nn.Linear(3, 2), packed))
+    assert (net is None) == (message is not None)
 
 
 @fuzz(500)

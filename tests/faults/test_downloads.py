@@ -22,7 +22,7 @@ import pytest
 import torch
 from smalldata import publish, publish_weights, saved, small_dataset, small_files
 
-from course_utils.data import download, fashion, load_data_fashion_mnist, sources
+from course_utils.data import download, load_data_fashion_mnist, sources
 from course_utils.data.download import fetch
 from course_utils.errors import DataError, WeightsError
 from course_utils.nets.pretrained import fetch_torchvision_weights
@@ -212,7 +212,7 @@ def test_a_bad_server_is_given_up_and_a_retry_works(tmp_path, monkeypatch, answe
         with pytest.raises(DataError, match=r"could not be fetched \(127.*course data --get") as e:
             download("fashion-mnist", root, **FAST)
         assert len(str(e.value).splitlines()) <= 2
-        assert names_in(root) == [], "no part is kept, under any name"
+        assert not root.exists(), "no part is kept, under any name, and no empty folder"
         with pytest.raises(DataError, match="not found"):
             load_data_fashion_mnist(8, root=root, source="files")
         publisher.answer = good
@@ -254,7 +254,7 @@ def test_what_came_whole_is_not_fetched_again(tmp_path, monkeypatch):
 @pytest.mark.parametrize("answer", ["cut", "silent", "drips"])
 def test_in_a_notebook_the_standin_steps_in_once(tmp_path, monkeypatch, capsys, answer):
     monkeypatch.delenv("COURSE_OFFLINE")
-    monkeypatch.setattr(fashion, "_announced", False)
+    monkeypatch.setattr(sources, "_said", set())
     with server(BAD[answer]) as publisher:
         publish(monkeypatch, small_dataset([publisher.url]))
         for _ in range(2):
@@ -263,7 +263,7 @@ def test_in_a_notebook_the_standin_steps_in_once(tmp_path, monkeypatch, capsys, 
         assert len(publisher.requests) == 1, "who did not answer is not asked again"
     said = capsys.readouterr().out
     assert said.count("using the stand-in") == 1 and "course data --get fashion-mnist" in said
-    assert names_in(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_server_at_all(tmp_path, monkeypatch):
@@ -272,6 +272,16 @@ def test_no_server_at_all(tmp_path, monkeypatch):
         publish(monkeypatch, small_dataset([f"http://127.0.0.1:{closed.getsockname()[1]}/"]))
         with pytest.raises(DataError, match="refused"):
             download("fashion-mnist", tmp_path)
+
+
+def test_stopped_by_hand(tmp_path, monkeypatch):
+    """Ctrl-C during a download: what has come stays, folders made for nothing do not."""
+    monkeypatch.setattr(sources, "fetch", mock.Mock(side_effect=KeyboardInterrupt))
+    for folder in ("new/deep", "mine"):
+        (tmp_path / "mine").mkdir(exist_ok=True)
+        with pytest.raises(KeyboardInterrupt):
+            download("fashion-mnist", tmp_path / folder)
+        assert [path.name for path in tmp_path.rglob("*")] == ["mine"]
 
 
 def test_a_name_that_is_never_found(tmp_path, monkeypatch):
@@ -335,6 +345,7 @@ def test_a_folder_that_cannot_take_it(tmp_path, monkeypatch, blocked):
         with pytest.raises(DataError, match="cannot be written .*COURSE_DATA"):
             download("fashion-mnist", root)
     assert not list(tmp_path.rglob("*.part"))
+    assert blocked != "full" or not root.exists()
 
 
 def test_three_at_once_fetch_once(tmp_path, monkeypatch):
@@ -408,9 +419,10 @@ def test_weights_from_a_bad_server(tmp_path, monkeypatch, answer):
     with server(answer) as publisher:
         path = publish_weights(monkeypatch, tmp_path, content, publisher.url)
         publisher.files = {path.name: content}
+        path.parent.rmdir()
         with pytest.raises(WeightsError, match=f"{path.name} could not be fetched .*Try again"):
             fetch_torchvision_weights("net")
-        assert names_in(tmp_path) == []
+        assert list(tmp_path.iterdir()) == []
         publisher.answer = good
         state = fetch_torchvision_weights("net")
         assert torch.equal(state["weight"], torch.arange(2000.0))

@@ -171,7 +171,17 @@ BAD_CONVOLUTIONS = [
     ({"dilation": 2}, (1, 1, 4, 4), (1, 1, 3, 3), None, "window of 5 pixels"),
     ({"stride": 0}, (1, 1, 4, 4), (1, 1, 3, 3), None, "at least 1"),
     ({"padding": -1}, (1, 1, 4, 4), (1, 1, 2, 2), None, "at least 0"),
-    ({"stride": (1, 2, 3)}, (1, 1, 4, 4), (1, 1, 2, 2), None, "number or a pair"),
+    *[
+        (how, (1, 1, 4, 4), (1, 1, 2, 2), None, "whole number or a pair of them, got")
+        for how in (
+            {"stride": (1, 2, 3)},
+            {"stride": 1.5},
+            {"stride": (1, 1.5)},
+            {"padding": "same"},
+            {"padding": "ab"},
+            {"dilation": None},
+        )
+    ],
 ]
 
 

@@ -99,12 +99,22 @@ def test_size_is_pytorchs_or_both_refuse(n, k, s, p, d, ceil_mode):
 
 
 @settings(max_examples=40, deadline=None)
-@given(pairs, st.integers(1, 9), st.integers(1, 9))
+@given(
+    st.one_of(pairs, st.integers(1, 4), st.tuples(st.none(), st.integers(1, 4))),
+    st.integers(1, 9),
+    st.integers(1, 9),
+)
 def test_adaptive_is_pytorchs(output_size, height, width):
     X = torch.randn(2, 3, height, width, dtype=torch.float64)
     torch.testing.assert_close(
         adaptive_avg_pool2d(X, output_size), F.adaptive_avg_pool2d(X, output_size)
     )
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.0, "2", (1, 2, 3), (2,), (0, None)])
+def test_an_adaptive_size_that_is_none(size):
+    with pytest.raises(ValueError, match="output_size must be a whole number of at least 1"):
+        adaptive_avg_pool2d(NINE, size)
 
 
 def test_adaptive_windows_overlap_when_the_size_does_not_divide():
@@ -197,6 +207,7 @@ def test_unknown_mode_names_the_allowed_ones(pool):
         ({"window": 2, "padding": -1}, "padding must be a whole number of at least 0.*got -1"),
         ({"window": 3, "padding": 2}, "padding 2 is more than half of the window"),
         ({"window": 5}, "window of 5 pixels does not fit into 4"),
+        ({"window": 2, "dilation": 2}, "dilation must be 1 here .*got 2"),
     ],
 )
 def test_bad_arguments_are_explained(arguments, message):

@@ -109,7 +109,21 @@ REFUSED = {
     ),
     **{
         f"no state {number}": (lambda wrong=wrong: wrong, "do not fit|expected a torchvision")
-        for number, wrong in enumerate([{}, 5, None, small(), {"weight": [1, 2]}])
+        for number, wrong in enumerate(
+            [
+                *({}, 5, None, small(), {"weight": [1, 2]}, {"state_dict": state()}),
+                dict(enumerate(state().values())),
+                *(
+                    state() | {"their.2.bias": odd(torch.zeros(2))}
+                    for odd in (
+                        torch.Tensor.to_sparse,
+                        lambda value: value.to("meta"),
+                        lambda value: value.to(torch.complex64),
+                        lambda value: torch.quantize_per_tensor(value, 1, 0, torch.qint8),
+                    )
+                ),
+            ]
+        )
     },
 }
 
@@ -180,6 +194,14 @@ class Harmful:
 
     def __reduce__(self):
         return (exec, ("raise SystemExit('code of the file ran')",))
+
+
+@pytest.mark.parametrize("content", [5, {}, {"net": state()}, dict(enumerate(state().values()))])
+def test_a_file_that_is_right_by_its_checksum_and_wrong_inside(tmp_path, monkeypatch, content):
+    content = saved(content)
+    publish_weights(monkeypatch, tmp_path, content).write_bytes(content)
+    with pytest.raises(WeightsError, match="do not fit|expected a torchvision"):
+        load_torchvision_weights(small(), "net")
 
 
 @pytest.mark.parametrize("content", [b"not weights", saved({"weight": Harmful()})])

@@ -6,19 +6,13 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from course_utils import errors
 from course_utils.errors import TrainingError
 
 
 def whole_number(name, value, least=None):
-    """`value` as an int; 2.0 and the integers of NumPy and torch will do. least: None: any."""
-    try:
-        number = None if isinstance(value, str | bool) else int(value)
-        if number == value and (least is None or number >= least):
-            return number
-    except (TypeError, ValueError, OverflowError):
-        pass
-    bound = "" if least is None else f" of at least {least}"
-    raise TrainingError(f"{name} must be a whole number{bound}, got {value!r}")
+    """`value` as an int of at least `least` (None: any), or a TrainingError."""
+    return errors.whole_number(name, value, least, TrainingError)
 
 
 def positive_number(name, value):

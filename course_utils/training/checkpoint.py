@@ -13,6 +13,7 @@ import torch
 
 from course_utils.errors import TrainingError
 from course_utils.files import remove_leftovers, writing_whole
+from course_utils.settings import absolute
 from course_utils.training import processes
 from course_utils.training.arguments import whole_number
 
@@ -36,7 +37,8 @@ class Checkpoint:
     """
 
     def __init__(self, path, every, about, parts, loader, tested=None):
-        self.path, self.every = path, whole_number("checkpoint_every", every, 1)
+        self.path = None if path is None else absolute(path)
+        self.every = whole_number("checkpoint_every", every, 1)
         self.in_epochs, self.steps_in_epoch = hasattr(loader, "state_dict"), len(loader)
         if path is not None:
             self.about = about | _about(loader, "training") | _about(tested, "test")
@@ -110,7 +112,7 @@ def write_tensors(path, tensors):
     Numbers of NumPy become Python's own. What `read_tensors` would not accept is not written.
     Raises TrainingError if the file cannot be written; what was there before stays.
     """
-    tensors = _plain(tensors)
+    path, tensors = absolute(path), _plain(tensors)
     try:
         with writing_whole(path) as temporary:
             with temporary.open("wb") as file:  # torch hides why it could not write; Python not
@@ -122,9 +124,9 @@ def write_tensors(path, tensors):
                 )
     except (OSError, RuntimeError) as error:
         reason = error if isinstance(error, OSError) else error.__context__ or error
-        raise TrainingError(
-            f"cannot write {path}: {getattr(reason, 'strerror', None) or reason}"
-        ) from error
+        reason = getattr(reason, "strerror", None) or reason
+        kept = "; what it held before is still there" if path.exists() else ""
+        raise TrainingError(f"cannot write {path}: {reason}{kept}") from error
 
 
 def _plain(value):
@@ -168,7 +170,7 @@ def read_tensors(path, device=None):
     Only tensors and plain values are accepted, so that a file from elsewhere cannot run code.
     Raises FileNotFoundError if there is no file, TrainingError if it is damaged or something else.
     """
-    problem = None
+    problem, path = None, absolute(path)
     try:
         if _intact(path):
             return torch.load(path, map_location=device, weights_only=True)

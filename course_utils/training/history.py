@@ -3,12 +3,12 @@
 import json
 import time
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 import torch
 
 from course_utils.errors import TrainingError
 from course_utils.files import write_whole
+from course_utils.settings import absolute
 from course_utils.training import processes
 
 
@@ -55,12 +55,12 @@ class History:
         return asdict(self)
 
     def load_state_dict(self, state):
-        """Go on from what `state_dict` gave. Raises TrainingError if it is something else."""
+        """Go on from what `state_dict` gave. Raises ValueError if it is something else."""
         for name, default in asdict(History()).items():
             value = state[name]
             numbers = value if isinstance(value, list) else []
             if type(value) is not type(default) or {type(v) for v in numbers} - {int, float}:
-                raise TrainingError(f"{name} is something else")
+                raise ValueError(f"{name} is something else")
             setattr(self, name, value)
 
     def plot(self, title=None):
@@ -91,14 +91,14 @@ class History:
 
     def save(self, path):
         """Write the record as JSON; the file appears whole or not at all."""
-        write_whole(path, json.dumps(asdict(self), indent=1))
+        write_whole(absolute(path), json.dumps(asdict(self), indent=1))
 
     @classmethod
     def load(cls, path):
         """Read what `save` wrote. Raises TrainingError if the file is something else."""
         history = cls()
         try:
-            history.load_state_dict(asdict(cls(**json.loads(Path(path).read_text("utf-8")))))
+            history.load_state_dict(asdict(cls(**json.loads(absolute(path).read_text("utf-8")))))
         except (OSError, ValueError, TypeError, RecursionError) as error:
             raise TrainingError(f"{path} is no saved History ({error})") from error
         return history

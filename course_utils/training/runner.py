@@ -91,6 +91,7 @@ class Runner:
         Raises TrainingError for a wrong argument, data or labels that do not fit, a checkpoint of
         something else, or a loss that is not finite.
         """
+        mode = progress_mode(progress)
         start = len(self.step_losses)
         stop = start + _steps(train_iter, num_epochs, num_steps)
         eval_every = whole_number("eval_every", eval_every, 1)
@@ -111,7 +112,7 @@ class Runner:
         if keeper.resume(self.device) and log_every:
             rest = ": nothing is left to train" if len(self.step_losses) == stop else ""
             print(f"resumed from {checkpoint} after step {len(self.step_losses)}{rest}")
-        show = _Display(stop - len(self.step_losses), log_every, progress or progress_mode())
+        show = _Display(stop - len(self.step_losses), log_every, mode)
         self.interrupted = False
         try:
             while len(self.step_losses) < stop:
@@ -152,6 +153,8 @@ class Runner:
     def load_state_dict(self, state):
         """Go on from what `state_dict` gave."""
         for name in RECORD:
+            if name != "best_step" and type(state[name]) is not type(getattr(self, name)):
+                raise ValueError(f"{name} is something else")
             setattr(self, name, state[name])
 
     def evaluate(self, data_iter):

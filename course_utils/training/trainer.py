@@ -9,7 +9,7 @@ import shutil
 import torch
 
 from course_utils.errors import TrainingError
-from course_utils.settings import fast_dev_run
+from course_utils.settings import fast_dev_run, progress_mode
 from course_utils.training import processes
 from course_utils.training.arguments import (
     check_loader,
@@ -74,7 +74,7 @@ def train_ch6(
         data must be the same as before; of a function of your own only the name is known.
     checkpoint_every: steps between two saves, besides that after each epoch.
     seed: of the weights that `init` draws, and of dropout; biases stay as the net was built with.
-    progress: "live", "bar" or "none"; None: by place.
+    progress: "live", "bar", "none" or "off"; None: by place.
     verbose: show progress and print the two closing lines; False: silent.
     A keyboard interrupt ends the training; what was recorded is returned. In a fast dev run one
     epoch is trained. Under torch's launcher all processes train one net on shares of each batch.
@@ -82,7 +82,7 @@ def train_ch6(
     something else or that cannot be written, or a loss that is not finite.
     Source: Dive into Deep Learning, 7.6 (arguments, printed lines); text and code are our own.
     """
-    _check(net, train_iter, test_iter, loss)
+    _check(net, train_iter, test_iter, loss, progress)
     num_epochs, lr = whole_number("num_epochs", num_epochs, 1), positive_number("lr", lr)
     seed = seed if seed is None else whole_number("seed", seed)
     num_epochs = 1 if fast_dev_run() else num_epochs
@@ -135,7 +135,8 @@ def train_ch6(
     return history
 
 
-def _check(net, train_iter, test_iter, loss):
+def _check(net, train_iter, test_iter, loss, progress):
+    progress_mode(progress)
     check_trainable(net)
     check_loss(loss)
     check_loader("train_iter", train_iter)

@@ -183,7 +183,9 @@ def test_a_checkpoint_of_another_net_is_refused(tmp_path):
 def test_bad_places_and_intervals_are_named(tmp_path):
     with pytest.raises(TrainingError, match="cannot write"):
         train(tmp_path / "nowhere" / "c.pt")
-    with pytest.raises(TrainingError, match="checkpoint_every must be a whole number of at least 1"):
+    with pytest.raises(
+        TrainingError, match="checkpoint_every must be a whole number of at least 1"
+    ):
         train(tmp_path / "c.pt", checkpoint_every=0)
 
 

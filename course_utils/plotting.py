@@ -159,7 +159,7 @@ class Animator:
         for (line_x, line_y), y in zip(self.lines, ys, strict=False):
             if y is not None:
                 line_x.append(float(x))
-                line_y.append(float(y))
+                line_y.append(float(y.detach() if hasattr(y, "detach") else y))
         if self.live and time.monotonic() - self._drawn_at > 0.5:
             self._show()
             self._drawn_at = time.monotonic()

@@ -1,6 +1,7 @@
 """Checkpoints: a training run on disk, from which it goes on as if it had never stopped."""
 
 import collections
+import contextlib
 import copy
 import functools
 import io
@@ -17,6 +18,8 @@ from course_utils.settings import absolute
 from course_utils.training import processes
 from course_utils.training.arguments import whole_number
 
+EXTRA_STATE = "_extra_state"  # ends torch's names of what a layer's get_extra_state() gives
+UNREADABLE = pickle.PickleError, AttributeError, TypeError  # what pickle raises, by the kind
 FORMAT = 3  # raise it when a file of before can no longer be read
 
 
@@ -114,19 +117,19 @@ def write_tensors(path, tensors):
     """
     path, tensors = absolute(path), _plain(tensors)
     try:
-        with writing_whole(path) as temporary:
-            with temporary.open("wb") as file:  # torch hides why it could not write; Python not
-                torch.save(tensors, file)
-            if not _is_readable(temporary):
-                raise TrainingError(
-                    f"{path} could not be read again: {_unreadable(tensors)} is something else "
-                    "than tensors, numbers, strings, and lists and dicts of them"
-                )
+        # torch hides why it could not write to a path; a file of Python's does not
+        with writing_whole(path) as temporary, temporary.open("w+b") as file:
+            _write_and_read(tensors, file)
     except (OSError, RuntimeError) as error:
         reason = error if isinstance(error, OSError) else error.__context__ or error
         reason = getattr(reason, "strerror", None) or reason
         kept = "; what it held before is still there" if path.exists() else ""
         raise TrainingError(f"cannot write {path}: {reason}{kept}") from error
+    except UNREADABLE as error:
+        raise TrainingError(
+            f"{path} could not be read again: {_unreadable(tensors)} is something else than "
+            "tensors, numbers, strings, and lists and dicts of them"
+        ) from error
 
 
 def _plain(value):
@@ -142,25 +145,23 @@ def _plain(value):
     return value
 
 
-def _is_readable(file):
-    """Whether `read_tensors` will accept the values in a file of torch.save."""
-    try:
-        torch.load(file, map_location="meta", weights_only=True)  # reads all but the numbers
-    except pickle.UnpicklingError:
-        return False
-    except NotImplementedError:  # a kind of tensor that cannot be without its numbers
-        return True
-    return True
+def _write_and_read(tensors, file):
+    """Write to an open file, and raise one of UNREADABLE if `read_tensors` would not accept it."""
+    torch.save(tensors, file)
+    file.seek(0)
+    with contextlib.suppress(NotImplementedError):  # sparse tensors need their numbers
+        torch.load(file, map_location="meta", weights_only=True)  # all but the numbers
 
 
 def _unreadable(value, place=""):
     """The place inside `value` of the first thing that `read_tensors` would not accept."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, part in inner if isinstance(value, dict | list | tuple) else ():
-        torch.save(part, file := io.BytesIO())
-        file.seek(0)
-        if not _is_readable(file):
-            return _unreadable(part, f"{place}[{key!r}]")
+    if isinstance(value, list | tuple):
+        return _unreadable(dict(enumerate(value)), place)
+    for key in value if isinstance(value, dict) else ():
+        try:
+            _write_and_read(value[key], io.BytesIO())
+        except UNREADABLE:
+            return _unreadable(value[key], f"{place}[{key!r}]")
     return f"{place or 'it'} (of type {type(value).__name__})"
 
 
@@ -202,19 +203,25 @@ def misfit(own, given):
 
     Both name -> tensor or array; in `own` a shape will do.
     """
-    if not isinstance(given, dict) or not all(hasattr(value, "shape") for value in given.values()):
+    if not isinstance(given, dict) or not all(map(_is_entry, given.items())):
         return "it holds something else than named tensors"
     if missing := [name for name in own if name not in given]:
         return f"it has no {missing[0]} ({len(missing)} missing)"
     if extra := [name for name in given if name not in own]:
         return f"it has {extra[0]}, which the net has not ({len(extra)} unknown)"
     for name, value in own.items():
-        if torch.nn.parameter.is_lazy(value):  # takes any shape
+        if name.endswith(EXTRA_STATE) or torch.nn.parameter.is_lazy(value):  # takes any
             continue
         wanted, found = tuple(getattr(value, "shape", value)), tuple(given[name].shape)
         if wanted != found:
             return f"{name} is {found}, the net needs {wanted}"
     return ""
+
+
+def _is_entry(entry):
+    """Whether this is what a state dict holds: a name and a tensor, or what a layer adds."""
+    name, value = entry
+    return isinstance(name, str) and (hasattr(value, "shape") or name.endswith(EXTRA_STATE))
 
 
 def name_of(choice):

@@ -298,7 +298,7 @@ def test_whole_numbers_of_any_kind_will_do(two):
         ({"device": torch.device("meta")}, "no device 'meta'"),
         ({"loss": nn.CrossEntropyLoss}, "the class CrossEntropyLoss: call it"),
         ({"loss": "cross_entropy"}, "loss must be a function"),
-        ({"loss": nn.CrossEntropyLoss(reduction="none")}, r"one number, .* it gave a tensor \(8,\)"),
+        ({"loss": nn.CrossEntropyLoss(reduction="none")}, r"it gave a tensor \(8,\)"),
         ({"loss": lambda y_hat, y: 1.0}, "it gave 1.0"),
         ({"optimizer": torch.optim.SGD(linear().parameters(), 0.1)}, "not an object SGD"),
         ({"scheduler": 3}, "scheduler must be a name or a function"),

@@ -42,8 +42,10 @@ def check_loader(name, loader, counted=True):
 
     counted: it must have a len(), too.
     """
+    again = not isinstance(loader, Iterator)
+    again &= hasattr(loader, "__iter__") or hasattr(loader, "__getitem__")
     try:
-        if not isinstance(loader, Iterator) and (not counted or len(loader) >= 0):
+        if again and (not counted or len(loader) >= 0):
             return
     except TypeError:
         pass

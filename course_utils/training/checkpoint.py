@@ -235,7 +235,7 @@ def description_of(optimizer):
     """An optimiser in words: its kind and those settings that are on."""
     groups = [
         ", ".join(
-            f"{name}={float(value) if torch.is_tensor(value) else value!r}"
+            f"{name}={float(value) if torch.is_tensor(value) else name_of(value)}"
             for name, value in _plain(group).items()
             if value and name not in ("params", "fused", "foreach", "initial_lr")
         )
@@ -250,7 +250,7 @@ def _about(loader, name):
         return {f"{name} data": None}
     about = {"source": getattr(loader, "source", ""), "kind": type(loader).__name__}
     for key, sized in ("batches", loader), ("examples", getattr(loader, "dataset", None)):
-        if hasattr(sized, "__len__"):
+        with contextlib.suppress(TypeError):
             about[key] = len(sized)
     if hasattr(loader, "description"):
         about |= loader.description()

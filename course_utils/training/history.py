@@ -41,8 +41,10 @@ class History:
         """Training examples per second over the whole run; 0 before the first epoch's end."""
         return sum(self.examples) / sum(self.seconds) if self.seconds else 0.0
 
-    def add_epoch(self, sums):
-        """Add what an epoch's `Tally` gives as its state."""
+    def add_epoch(self, sums, device):
+        """Add what an epoch's `Tally` gives as its state. device: where it ended."""
+        if str(device) not in self.device.split(" and "):  # resumed on another one
+            self.device += f" and {device}"
         examples = int(sums["counts"].sum())
         self.seconds.append(sums["seconds"])
         self.examples.append(examples)

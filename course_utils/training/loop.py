@@ -5,6 +5,7 @@ import itertools
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parameter import is_lazy
 
 from course_utils.data.loader import TensorLoader
@@ -45,12 +46,14 @@ def evaluate_accuracy_gpu(net, data_iter, device=None, *, measures=None):
     device = device_of(net) if device is None else usable(device)
     if isinstance(data_iter, TensorLoader):
         data_iter = data_iter.in_larger_batches(EVALUATE_AT_ONCE)
-    sums, total = [0 for _ in measures or [count_correct]], 0
+    wanted = measures or [count_correct]
+    sums, total = [0] * len(wanted), 0
     with evaluating(net):
         for X, y in batches_on(device, data_iter):
             y_hat = net(X)
-            for i, measure in enumerate(measures or [count_correct]):
-                sums[i] += measure(y_hat, y)
+            sums = [
+                so_far + measure(y_hat, y) for so_far, measure in zip(sums, wanted, strict=True)
+            ]
             total += len(y)
     *sums, total = map(float, [*sums, total])
     if getattr(data_iter, "is_shared", False):  # each process saw its share of every batch
@@ -222,7 +225,7 @@ def output(net, X, examples):
     try:
         return net(X)
     except ValueError as error:
-        if examples > 1 or isinstance(error, TrainingError):
+        if examples > 1 or not has_batch_norm(net):
             raise
         raise TrainingError(
             "the net cannot be trained on a batch of one example, as batch normalisation compares "
@@ -248,6 +251,11 @@ def has_lazy_layers(net):
     return isinstance(net, nn.Module) and any(
         map(is_lazy, itertools.chain(net.parameters(), net.buffers()))
     )
+
+
+def has_batch_norm(net):
+    """Whether some of the module's layers compare the examples of a batch."""
+    return any(isinstance(module, _BatchNorm) for module in net.modules())
 
 
 def _eager_steps(step, batches, device):

@@ -5,7 +5,6 @@ It gives lazy layers their sizes, and finds out before the first step what would
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
@@ -15,6 +14,7 @@ from course_utils.training import processes
 from course_utils.training.loop import (
     batches_on,
     device_of,
+    has_batch_norm,
     has_lazy_layers,
     in_mode,
     on_device,
@@ -57,8 +57,7 @@ def check_smallest_batch(net, loader, device, accumulate=1):
 
     Only a TensorLoader tells its batches before the training.
     """
-    normalised = any(isinstance(module, _BatchNorm) for module in net.modules())
-    if not normalised or not isinstance(loader, TensorLoader):
+    if not has_batch_norm(net) or not isinstance(loader, TensorLoader):
         return
     last = loader.batch_size
     if loader.whole_batches < len(loader):

@@ -116,7 +116,7 @@ def train_ch6(
                     seen.add(result)
                     show.step(epoch, seen)
                     keeper.after_step(len(seen.losses))
-                history.add_epoch(seen.state_dict())  # waits until the device has caught up
+                history.add_epoch(seen.state_dict(), device)  # waits for the device to catch up
                 if test_iter is not None:
                     with autocast(device, amp):
                         history.test_acc.append(evaluate_accuracy_gpu(net, test_iter, device))

@@ -213,7 +213,7 @@ def test_tensors_on_a_full_disk(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="NOT RUN: needs SIGKILL")
-@pytest.mark.parametrize("trainer", ["train_ch6", "Runner"])
+@pytest.mark.parametrize("trainer", [pytest.param("train_ch6", marks=pytest.mark.full), "Runner"])
 def test_a_kill_while_a_checkpoint_is_written_on_a_full_disk(tmp_path, trainer):
     (tmp_path / "calm").mkdir()
     assert killed_training(tmp_path / "calm", 0, trainer).returncode == 0

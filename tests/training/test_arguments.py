@@ -59,6 +59,11 @@ class Uncounted:
         return iter(loader())
 
 
+class Streamed(torch.utils.data.IterableDataset):
+    def __iter__(self):
+        return iter(loader())
+
+
 class TwoInputs(nn.Module):
     def __init__(self):
         super().__init__()
@@ -236,10 +241,15 @@ def test_data_that_are_no_batches_are_named(data, words):
             way(linear(), data)
 
 
-def test_test_data_that_come_once_are_named_and_need_no_len():
+def test_test_data_that_come_once_are_named_and_need_no_len(tmp_path):
     with pytest.raises(TrainingError, match="test_iter must .* anew in every epoch"):
         train(test_iter=(batch for batch in loader()))
-    assert len(train(test_iter=Uncounted(), num_epochs=2).test_acc) == 2
+    with pytest.raises(TrainingError, match="test_iter must .* this int"):
+        train(test_iter=7)
+    stream = torch.utils.data.DataLoader(Streamed(), batch_size=None)  # has a __len__ that raises
+    for name, again in {"uncounted": Uncounted(), "stream": stream}.items():
+        history = train(test_iter=again, num_epochs=2, checkpoint=tmp_path / name)
+        assert len(history.test_acc) == 2
     assert 0 <= evaluate_accuracy_gpu(linear(), (batch for batch in loader())) <= 1
 
 
@@ -263,6 +273,15 @@ def test_a_batch_of_one_with_batch_normalisation_is_found_before_the_training(n,
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     assert train(normalised(), loader(42)).examples == [42]
     assert train(linear(), loader(41)).examples == [41]
+
+
+def test_another_error_of_a_net_on_one_example_stays_itself():
+    class Picky(nn.Module):
+        def forward(self, X):
+            raise ValueError("not today")
+
+    with pytest.raises(ValueError, match="not today"):
+        train(nn.Sequential(linear(), Picky()), loader(1))
 
 
 def test_a_batch_of_one_in_a_list_is_named():

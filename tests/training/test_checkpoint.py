@@ -140,10 +140,23 @@ def test_other_loaders_go_on_after_the_last_whole_epoch(tmp_path, kind):
     assert_same(resumed, whole)
 
 
+def test_a_run_on_two_devices_is_recorded_as_that(tmp_path):
+    path = tmp_path / "c.pt"
+    with pytest.raises(Stop):
+        train(path, at=9)
+    saved = read_tensors(path)
+    saved["parts"]["history"]["device"] = "cuda:0"
+    write_tensors(path, saved)
+    assert train(path)[1].device == train(path)[1].device == "cuda:0 and cpu"
+
+
 def test_a_loader_of_unknown_order_is_refused(tmp_path):
     class Stream:
         def __len__(self):
             return 1
+
+        def __iter__(self):
+            return iter(loaders()[0])
 
     with pytest.raises(TrainingError, match="order of a Stream"):
         train(tmp_path / "c.pt", data=(Stream(), None))

@@ -62,8 +62,8 @@ def _amount(*names, metavar="S", **more):
 class _Path(click.ParamType):
     name = "path"
 
-    def convert(self, value, param, ctx):
-        return str(settings.absolute(value))
+    def convert(self, value, param, ctx):  # of "" no path: it would be the working folder
+        return str(settings.absolute(value)) if value else self.fail("is empty", param, ctx)
 
 
 def _path(*names, metavar="PATH", **more):

@@ -9,11 +9,11 @@ import textwrap
 import tomllib
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from os.path import isdir, isfile
+from os.path import expanduser, isdir, isfile
 from pathlib import Path
 
 from course_utils.errors import ManifestError
-from course_utils.settings import REPOSITORY
+from course_utils.settings import REPOSITORY, absolute
 
 FILE_NAME = "book.toml"
 PROFILES = ("quick", "full")
@@ -104,7 +104,7 @@ def load_manifest(path=None, *, check_files=True):
     """
     from jsonschema import Draft4Validator  # not for those who only want `nearest`
 
-    path = Path(path).resolve() if path is not None else find_manifest()
+    path = absolute(path).resolve() if path is not None else find_manifest()
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -114,7 +114,7 @@ def load_manifest(path=None, *, check_files=True):
     for error in Draft4Validator(json.loads(SCHEMA.read_text("utf-8"))).iter_errors(data):
         raise _named(path, error)
     root, book, html = path.parent, data["book"], data.get("output", {}).get("html", {})
-    src = root / book.pop("src", "src")
+    src = root / expanduser(book.pop("src", "src"))
     chapters = []
     for entry in data["chapter"]:
         chapters.append(_chapter(path, entry, src, chapters, check_files))
@@ -122,7 +122,7 @@ def load_manifest(path=None, *, check_files=True):
         path=path,
         root=root,
         book=Book(**book, src=src),
-        build_dir=root / data.get("build", {}).get("build-dir", "build"),
+        build_dir=root / expanduser(data.get("build", {}).get("build-dir", "build")),
         html=Html(**{key.replace("-", "_"): value for key, value in html.items()}),
         profiles=data["profiles"],
         chapters=chapters,

@@ -51,7 +51,7 @@ def load_data_fashion_mnist(
     loaders = []
     for split, count in (("train", train_examples), ("test", test_examples)):
         if count is not None:
-            positive_int(f"{split}_examples", count)
+            count = positive_int(f"{split}_examples", count)
         images, labels = read(split, count)
         if count is not None:  # a copy, for a slice would keep the whole file in memory
             if count > len(images):

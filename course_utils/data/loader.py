@@ -4,6 +4,7 @@ import contextlib
 import copy
 import functools
 import hashlib
+import operator
 
 import torch
 from torch.nn import functional as F
@@ -56,7 +57,10 @@ class TensorLoader:
         self.classes = list(classes)
         if seed is None:
             seed = int(torch.randint(2**31, ()))
-        self.generator = torch.Generator().manual_seed(seed)
+        try:
+            self.generator = torch.Generator().manual_seed(operator.index(seed))
+        except (TypeError, ValueError) as error:
+            raise DataError(f"seed must be a whole number of 64 bits, got {seed!r}") from error
         self._rank, self._processes = 0, 1  # which of how many share the batches
         self._given, self._skip = 0, 0  # batches of this epoch: handed out, to be left out
         self._epoch_start = self.generator.get_state()
@@ -205,19 +209,18 @@ def _checked(images, labels):
             f"images of shape {tuple(images.shape)} need labels of shape ({len(images)},), "
             f"a class number for each; got {tuple(labels.shape)}"
         )
-    numbers, kind = images, images.dtype
+    kind = images.dtype
     if kind != torch.uint8:
-        numbers = images.to(torch.int64)
-        no_bytes = kind == torch.bool or kind.is_floating_point or kind.is_complex
-        if no_bytes or numbers.min() < 0 or numbers.max() > 255:
+        fractions = kind == torch.bool or kind.is_floating_point or kind.is_complex
+        if fractions or images.long().min() < 0 or images.long().max() > 255:
             raise DataError(
                 f"images must be whole numbers from 0 to 255, these are {kind}: of fractions from "
                 "0 to 1 make (images * 255).round().to(torch.uint8)"
             )
-    classes = labels.to(torch.int64)
+    classes = labels.long()
     if (classes != labels).any() or classes.min() < 0:
         raise DataError(f"labels must be whole numbers from 0 on, these are {labels.tolist()[:5]}…")
-    return (numbers if images.ndim == 4 else numbers.unsqueeze(1)).to(torch.uint8), classes
+    return (images if images.ndim == 4 else images.unsqueeze(1)).to(torch.uint8), classes
 
 
 def positive_int(name, value):

@@ -27,7 +27,7 @@ def near(folder):
     names = [inner.name for inner in _inside(existing)]
     for other in get_close_matches(name, names):
         yield existing.joinpath(other, *rest)
-    with contextlib.suppress(ValueError):  # on another drive
+    with contextlib.suppress(ValueError, OSError):  # on another drive, or we stand nowhere
         path = os.path.relpath(folder)
         yield from (absolute(above / path) for above in Path.cwd().parents)
 

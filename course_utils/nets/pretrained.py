@@ -130,7 +130,7 @@ def _pair(ours, theirs):
 def _is_entry(entry):
     """Whether this is a name with a tensor whose numbers can be copied."""
     name, value = entry
-    if not isinstance(name, str) or not torch.is_tensor(value):
+    if not isinstance(name, str) or not name.isprintable() or not torch.is_tensor(value):
         return False
     no_numbers = value.is_meta or value.is_quantized or value.is_complex()
     return value.layout == torch.strided and not no_numbers

@@ -47,7 +47,8 @@ def dequantise(packed):
 
     Raises WeightsError that names the parameter if something is missing, damaged or misshapen.
     """
-    if not isinstance(packed, dict) or not packed:
+    names = packed if isinstance(packed, dict) else ()
+    if not names or not all(isinstance(name, str) and name.isprintable() for name in names):
         raise WeightsError("these are no quantised weights: expected what quantise() returned")
     return {name: _array(name, entry) for name, entry in packed.items()}
 

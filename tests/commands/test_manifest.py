@@ -109,6 +109,14 @@ def test_a_slip_is_named(load, old, new, message):
     assert "book.toml" in str(caught.value)
 
 
+def test_the_users_home_is_written_as_in_a_shell(load, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    build = '[build]\nbuild-dir = "~/elsewhere"\n'
+    manifest = load(WHOLE.replace('"chapters"', '"~/chapters"') + build)
+    assert manifest.book.src == tmp_path / "chapters"
+    assert manifest.build_dir == tmp_path / "elsewhere"
+
+
 def test_a_book_without_chapters_is_none(load):
     with pytest.raises(ManifestError, match="chapter: is missing"):
         load(HEAD)

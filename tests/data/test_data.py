@@ -136,6 +136,7 @@ def test_fast_run_gives_three_batches(monkeypatch):
         ],
         *[({"resize": r}, "resize must be") for r in (-1, 0, (3, 4, 5), (8, -8))],
         ({"test_examples": 0}, "test_examples must be a whole number of at least 1"),
+        *[({"seed": s}, "seed must be a whole number") for s in (1.5, "1", 2**70)],
         ({"source": "disk"}, "unknown source 'disk'; use one of auto"),
     ],
 )
@@ -314,6 +315,21 @@ def test_digits_say_it_only_when_something_is_odd(tmp_path, monkeypatch, capsys,
     assert load_data_digits(8)[0].source == CARRIED_TITLE
     shown = capsys.readouterr().out
     assert said in shown and CARRIED_TITLE in shown if said else not shown
+
+
+def test_whole_numbers_may_be_written_as_floats_or_numpys():
+    train, test = load_data_fashion_mnist(
+        np.int64(8),
+        np.float64(14),
+        train_examples=9.0,
+        test_examples=np.int32(5),
+        source="embedded",
+        seed=np.int64(1),
+    )
+    assert train.description() | {"digest": 0, "source": ""} == {
+        "source": "", "digest": 0, "examples": 9, "batch_size": 8, "size": [14, 14]
+    }  # fmt: skip
+    assert {type(value) for value in (train.batch_size, *train.description()["size"])} == {int}
 
 
 def test_files_are_asked_for_but_missing(tmp_path):

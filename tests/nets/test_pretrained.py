@@ -113,6 +113,7 @@ REFUSED = {
             [
                 *({}, 5, None, small(), {"weight": [1, 2]}, {"state_dict": state()}),
                 dict(enumerate(state().values())),
+                {"\x1b[31m": torch.zeros(2)},
                 *(
                     state() | {"their.2.bias": odd(torch.zeros(2))}
                     for odd in (

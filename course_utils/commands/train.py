@@ -107,12 +107,11 @@ def _train_here(
 
 def _write(net, record, history, save):
     try:
+        if save:
+            write_tensors(save, net.state_dict())
+    finally:  # where one of them has no room, the other may
         if history:
             record.save(history)
-    except OSError as error:
-        raise TrainingError(f"{error.filename}: cannot be written: {error.strerror}") from None
-    if save:
-        write_tensors(save, net.state_dict())
 
 
 def launch(words, processes, max_restarts=0):

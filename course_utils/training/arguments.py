@@ -15,6 +15,13 @@ def whole_number(name, value, least=None):
     return errors.whole_number(name, value, least, TrainingError)
 
 
+def as_seed(value):
+    """`value` as an int that torch can start from, or None."""
+    if value is None or -(2**63) <= whole_number("seed", value) < 2**64:
+        return value if value is None else int(value)
+    raise TrainingError(f"seed must be a whole number of 64 bits, got {value!r}")
+
+
 def positive_number(name, value):
     """`value` as a float above 0 and below infinity."""
     try:
@@ -38,17 +45,20 @@ def usable(device):
 
 
 def check_loader(name, loader, counted=True):
-    """Raise TrainingError unless `loader` can be gone through in every epoch.
+    """Raise TrainingError unless `loader` has batches and can be gone through in every epoch.
 
     counted: it must have a len(), too.
     """
     again = not isinstance(loader, Iterator)
     again &= hasattr(loader, "__iter__") or hasattr(loader, "__getitem__")
     try:
-        if again and (not counted or len(loader) >= 0):
-            return
+        batches = len(loader)
     except TypeError:
-        pass
+        batches = None if counted else 1
+    if batches == 0:
+        raise TrainingError(f"{name} has zero batches")
+    if again and batches:
+        return
     wanted = "give its (X, y) batches anew in every epoch" + " and have a len()" * counted
     raise TrainingError(
         f"{name} must {wanted}, as what load_data_… returns, a list of batches or a DataLoader "

@@ -92,8 +92,14 @@ class History:
         return frame
 
     def save(self, path):
-        """Write the record as JSON; the file appears whole or not at all."""
-        write_whole(absolute(path), json.dumps(asdict(self), indent=1))
+        """Write the record as JSON; the file appears whole or not at all.
+
+        Raises TrainingError if it cannot be written.
+        """
+        try:
+            write_whole(absolute(path), json.dumps(asdict(self), indent=1))
+        except OSError as error:
+            raise TrainingError(f"cannot write {path}: {error.strerror}") from error
 
     @classmethod
     def load(cls, path):

@@ -122,7 +122,7 @@ class TrainingStep:
         check_loss(loss)
         self.net, self.optimizer = net, optimizer
         self.accumulate = whole_number("accumulate", accumulate, 1)
-        self.loss, self.count = loss or nn.functional.cross_entropy, count or count_correct
+        self.loss, self.count = loss or cross_entropy, count or count_correct
         self.amp = as_precision(amp, device_of(net) or "cpu")
         short = self.amp.numbers == "float16"  # small gradients would be zero in it
         self.scaler = torch.amp.GradScaler("cuda", enabled=short)
@@ -155,6 +155,13 @@ class TrainingStep:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return value, correct
+
+
+def cross_entropy(y_hat, y):
+    """Mean cross-entropy of logits (N, classes) for labels (N,), integers of any size."""
+    if y.is_floating_point():
+        raise TrainingError(f"labels must be whole numbers, the numbers of classes; not {y.dtype}")
+    return nn.functional.cross_entropy(y_hat, y.long())
 
 
 def count_correct(y_hat, y):

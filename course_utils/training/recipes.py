@@ -18,6 +18,14 @@ def choose(name, choice, known):
     return known[choice]
 
 
+def make(name, choice, known, *arguments):
+    """The torch optimizer or scheduler (`name`) that the chosen function makes."""
+    made = choose(name, choice, known)(*arguments)
+    if not hasattr(made, "state_dict"):
+        raise TrainingError(f"{name} must give a torch {name}, it gave {made!r}")
+    return made
+
+
 def _xavier(module):
     if isinstance(module, nn.Linear | nn.Conv2d):
         nn.init.xavier_uniform_(module.weight)

@@ -4,7 +4,6 @@ It gives lazy layers their sizes, and finds out before the first step what would
 """
 
 import torch
-from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
@@ -13,6 +12,7 @@ from course_utils.errors import TrainingError
 from course_utils.training import processes
 from course_utils.training.loop import (
     batches_on,
+    cross_entropy,
     device_of,
     has_batch_norm,
     has_lazy_layers,
@@ -39,7 +39,7 @@ def workable(amp, net, device, loss, loader):
         try:
             lay_out(net, attempt)
             with _random_numbers_kept(device):
-                _rehearse(net, batch, device, attempt, loss or nn.functional.cross_entropy)
+                _rehearse(net, batch, device, attempt, loss or cross_entropy)
             return attempt
         except Exception:  # whatever it is: the plain numbers work, or say so themselves
             lay_out(net, PLAIN)

@@ -3,12 +3,11 @@
 import math
 
 import torch
-from torch import nn
 
 from course_utils.errors import TrainingError
 from course_utils.plotting import Animator
 from course_utils.settings import fast_dev_run, progress_mode
-from course_utils.training.arguments import check_loader, check_loss, usable, whole_number
+from course_utils.training.arguments import as_seed, check_loader, check_loss, usable, whole_number
 from course_utils.training.checkpoint import (
     Checkpoint,
     description_of,
@@ -20,6 +19,7 @@ from course_utils.training.history import Tally
 from course_utils.training.loop import (
     TrainingStep,
     count_correct,
+    cross_entropy,
     evaluate_accuracy_gpu,
     evaluating,
     on_device,
@@ -56,7 +56,7 @@ class Runner:
         self.device = try_gpu() if device is None else usable(device)
         self.net = net.to(self.device)
         self.optimizer = optimizer
-        self.loss = loss or nn.functional.cross_entropy
+        self.loss = loss or cross_entropy
         self.metric = metric or accuracy
         self.step_losses, self.epoch_losses, self.dev_scores = [], [], []
         self.best_score, self.best_loss, self.best_step = -math.inf, math.inf, None
@@ -98,8 +98,8 @@ class Runner:
         log_every = whole_number("log_every", log_every, 0)
         if dev_iter is not None:
             check_loader("dev_iter", dev_iter, counted=False)
-        if seed is not None:
-            torch.manual_seed(seed := whole_number("seed", seed))
+        if (seed := as_seed(seed)) is not None:
+            torch.manual_seed(seed)
         give_sizes(self.net, train_iter)
         # of another metric than accuracy nobody asks how many answers were right
         count = None if self.metric is accuracy else lambda y_hat, y: y.new_zeros(())

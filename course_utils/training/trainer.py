@@ -12,6 +12,7 @@ from course_utils.errors import TrainingError
 from course_utils.settings import fast_dev_run, progress_mode
 from course_utils.training import processes
 from course_utils.training.arguments import (
+    as_seed,
     check_loader,
     check_loss,
     check_trainable,
@@ -24,7 +25,7 @@ from course_utils.training.display import Progress
 from course_utils.training.history import History, Tally
 from course_utils.training.loop import TrainingStep, evaluate_accuracy_gpu, steps_of, try_gpu
 from course_utils.training.precision import autocast
-from course_utils.training.recipes import INITS, OPTIMIZERS, SCHEDULERS, choose
+from course_utils.training.recipes import INITS, OPTIMIZERS, SCHEDULERS, choose, make
 from course_utils.training.rehearsal import check_smallest_batch, give_sizes, lay_out, workable
 
 OWN_GRAPHS = "reduce-overhead", "max-autotune"  # modes in which torch.compile records steps itself
@@ -84,17 +85,17 @@ def train_ch6(
     """
     _check(net, train_iter, test_iter, loss, progress)
     num_epochs, lr = whole_number("num_epochs", num_epochs, 1), positive_number("lr", lr)
-    seed = seed if seed is None else whole_number("seed", seed)
+    seed = as_seed(seed)
     num_epochs = 1 if fast_dev_run() else num_epochs
     processes.join()
     device = try_gpu() if device is None else usable(device)
     amp = _prepare(net, init, seed, device, amp, loss, train_iter, accumulate)
 
-    optimizer = choose("optimizer", optimizer, OPTIMIZERS)(net.parameters(), lr)
+    optimizer = make("optimizer", optimizer, OPTIMIZERS, net.parameters(), lr)
     about = {"epochs": num_epochs, "lr": lr, "seed": seed, "precision": str(amp)}
     about |= {"optimizer": description_of(optimizer), "scheduler": name_of(scheduler)}
-    schedule = choose("scheduler", scheduler or "constant", SCHEDULERS)
-    scheduler = schedule(optimizer, num_epochs * len(train_iter))
+    steps, scheduler = num_epochs * len(train_iter), scheduler or "constant"
+    scheduler = make("scheduler", scheduler, SCHEDULERS, optimizer, steps)
     model = processes.data_parallel(_compiled(net, compile, device))
     step = TrainingStep(model, optimizer, loss, amp, accumulate)
     step.may_be_recorded = compile not in OWN_GRAPHS

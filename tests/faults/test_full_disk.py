@@ -276,6 +276,18 @@ def test_a_full_disk_ends_two_processes_in_a_line_and_loses_nothing(tmp_path):
     assert all(torch.equal(hurt[name], weight) for name, weight in calm.items())
 
 
+def test_a_record_without_room_costs_no_weights(tmp_path):
+    with small_disk(tmp_path / "disk", 1) as mounted:
+        fill(mounted)
+        told = called(
+            "train", "lenet", "--train-examples", 64, "--test-examples", 9, "--history",
+            mounted / "h.json", "--save", "w.pt", cwd=tmp_path, COURSE_STANDIN="1",
+            COURSE_PROGRESS="none",
+        )  # fmt: skip
+        assert_refused(told, "h.json", "No space left on device")
+    assert len(read_tensors(tmp_path / "w.pt")) == 10
+
+
 def test_a_checkpoint_without_room_is_refused_before_the_training(tmp_path):
     with small_disk(tmp_path / "disk", 1) as mounted:
         fill(mounted, spare=60_000)

@@ -109,6 +109,14 @@ def test_a_label_beyond_the_classes_is_named():
             way(linear(), [(pictures(), torch.arange(8) + 5)])
 
 
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int32, torch.int64])
+def test_labels_of_any_whole_numbers_will_do(kind):
+    data = [(pictures(), torch.arange(8).to(kind))]
+    assert len(train(linear(), data, data).test_acc) == 1
+    with pytest.raises(TrainingError, match="whole numbers, .* not torch.float32"):
+        train(linear(), [(pictures(), torch.arange(8) / 2)])
+
+
 def test_another_metric_may_have_other_labels():
     """Only right answers need classes: a Runner with its own loss and metric takes any labels."""
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 1))
@@ -310,6 +318,7 @@ def test_whole_numbers_of_any_kind_will_do(two):
         ({"lr": None}, "lr"),
         ({"lr": [0.1]}, "lr"),
         ({"seed": "a"}, "seed must be a whole number, got 'a'"),
+        ({"seed": 2**64}, "seed must be a whole number of 64 bits"),
         ({"accumulate": 2.5}, "accumulate"),
         ({"checkpoint_every": "a"}, "checkpoint_every"),
         ({"device": "gpu"}, "no device 'gpu'"),
@@ -320,6 +329,8 @@ def test_whole_numbers_of_any_kind_will_do(two):
         ({"loss": nn.CrossEntropyLoss(reduction="none")}, r"it gave a tensor \(8,\)"),
         ({"loss": lambda y_hat, y: 1.0}, "it gave 1.0"),
         ({"optimizer": torch.optim.SGD(linear().parameters(), 0.1)}, "not an object SGD"),
+        ({"optimizer": lambda parameters, lr: None}, "must give a torch optimizer, it gave None"),
+        ({"scheduler": lambda optimizer, steps: 3}, "must give a torch scheduler, it gave 3"),
         ({"scheduler": 3}, "scheduler must be a name or a function"),
         ({"compile": "fast"}, "no mode 'fast'"),
         ({"progress": "liev"}, "progress is 'liev'"),

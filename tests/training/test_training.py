@@ -169,7 +169,7 @@ def test_loss_that_is_not_finite_names_step_and_rate():
         ({"num_epochs": 0}, "num_epochs"),
         ({"lr": 0}, "lr"),
         ({"train_iter": []}, "zero batches"),
-        ({"test_iter": []}, "zero examples"),
+        ({"test_iter": []}, "test_iter has zero batches"),
         ({"optimizer": "adam"}, "unknown optimizer 'adam'; use one of sgd, adamw"),
         ({"init": "he"}, "unknown init 'he'"),
         ({"scheduler": "cosine"}, "unknown scheduler 'cosine'"),

@@ -118,11 +118,11 @@ def train_ch6(
                     show.step(epoch, seen)
                     keeper.after_step(len(seen.losses))
                 history.add_epoch(seen.state_dict(), device)  # waits for the device to catch up
+                seen.reset()
                 if test_iter is not None:
                     with autocast(device, amp):
                         history.test_acc.append(evaluate_accuracy_gpu(net, test_iter, device))
                 show.epoch(epoch, history)
-                seen.reset()
                 keeper.save()
     except KeyboardInterrupt:
         history.interrupted = True
@@ -175,7 +175,8 @@ def _way(step, compile, device):
 
 
 def _print_closing_lines(history, device, way, is_new):
-    test = f", test acc {history.test_acc[-1]:.3f}" if history.test_acc else ""
+    is_tested = len(history.test_acc) == len(history.loss)  # not, if stopped just before
+    test = f", test acc {history.test_acc[-1]:.3f}" if is_tested else ""
     print(f"loss {history.loss[-1]:.3f}, train acc {history.train_acc[-1]:.3f}{test}")
     if is_new:
         way = way and f" ({way})"

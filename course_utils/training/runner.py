@@ -77,9 +77,8 @@ class Runner:
         seed=None,
         progress=None,
     ):
-        """Train for `num_epochs` epochs or `num_steps` steps; for one epoch, if neither is given.
+        """Train for `num_epochs` epochs or `num_steps` steps, what ends first; else for one epoch.
 
-        Of both, what is reached first ends the training.
         train_iter, dev_iter: yield (X, y) batches in each pass; dev_iter None: never evaluated.
         eval_every: steps between evaluations; the last step is always evaluated.
         log_every: steps between printed lines, besides those at evaluations; 0: print nothing.
@@ -91,8 +90,7 @@ class Runner:
         Raises TrainingError for a wrong argument, data or labels that do not fit, a checkpoint of
         something else, or a loss that is not finite.
         """
-        mode = progress_mode(progress)
-        start = len(self.step_losses)
+        mode, start = progress_mode(progress), len(self.step_losses)
         stop = start + _steps(train_iter, num_epochs, num_steps)
         eval_every = whole_number("eval_every", eval_every, 1)
         log_every = whole_number("log_every", log_every, 0)
@@ -101,8 +99,7 @@ class Runner:
         if (seed := as_seed(seed)) is not None:
             torch.manual_seed(seed)
         give_sizes(self.net, train_iter)
-        # of another metric than accuracy nobody asks how many answers were right
-        count = None if self.metric is accuracy else lambda y_hat, y: y.new_zeros(())
+        count = None if self.metric is accuracy else _nothing
         training = TrainingStep(self.net, self.optimizer, self.loss, count=count)
         check_smallest_batch(self.net, train_iter, self.device)
         seen = Tally()
@@ -208,6 +205,11 @@ class Runner:
         fig.suptitle(title or type(self.net).__name__)
         fig.tight_layout()
         return fig
+
+
+def _nothing(y_hat, y):
+    """Right answers, where another metric is asked for, whose labels may be of another kind."""
+    return y.new_zeros(())
 
 
 def _steps(train_iter, num_epochs, num_steps):

@@ -39,3 +39,18 @@ class BookError(CourseError):
 
 class ExerciseError(CourseError, AssertionError):
     """An exercise is named wrongly, or, where solutions are tested, not passed."""
+
+
+def whole_number(name, value, least, error):
+    """`value` as Python's int; 2.0 and the integers of NumPy and torch will do.
+
+    least: the smallest that is allowed; None: any. Raises `error`, naming the argument, else.
+    """
+    try:
+        number = None if isinstance(value, bool | str) else int(value)
+        if number == value and (least is None or number >= least):
+            return number
+    except (TypeError, ValueError, OverflowError):  # None, nan, inf
+        pass
+    bound = "" if least is None else f" of at least {least}"
+    raise error(f"{name} must be a whole number{bound}, got {value!r}")

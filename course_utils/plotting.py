@@ -133,8 +133,9 @@ def plot_confusion(matrix, classes, ax=None):
 class Animator:
     """A line plot that grows while something runs; in a saved notebook its last state stays.
 
-    xlabel, ylabel: axis labels. legend: one name per line. xlim, ylim: ranges or None.
+    xlabel, ylabel: axis labels. legend: a name for each line. xlim, ylim: ranges or None.
     `add(x, ys)` appends one point to each line (None: no point) and `close()` draws the last time.
+    Where there is one line only, its name and its y need no list.
     Source: Dive into Deep Learning, 3.6 (the idea and the name); text and code are our own.
     """
 
@@ -143,7 +144,7 @@ class Animator:
 
         self.live = progress_mode() == "live" if live is None else live
         self.labels = {"xlabel": xlabel, "ylabel": ylabel, "xlim": xlim, "ylim": ylim}
-        self.legend = list(legend)
+        self.legend = [legend] if isinstance(legend, str) else list(legend)
         self.lines = []
         self._handle = None
         self._drawn_at = 0.0
@@ -152,12 +153,13 @@ class Animator:
         """Append the point (x, y) to each line; redraw at most twice a second."""
         import time
 
-        ys = ys if hasattr(ys, "__len__") else [ys]
+        is_number = getattr(ys, "ndim", 1) == 0 or not hasattr(ys, "__len__")
+        ys = [ys] if is_number else ys  # a tensor of one number has a __len__, too
         self.lines += [([], []) for _ in range(len(ys) - len(self.lines))]
         for (line_x, line_y), y in zip(self.lines, ys, strict=False):
             if y is not None:
-                line_x.append(x)
-                line_y.append(float(y))
+                line_x.append(float(x))
+                line_y.append(float(y.detach() if hasattr(y, "detach") else y))
         if self.live and time.monotonic() - self._drawn_at > 0.5:
             self._show()
             self._drawn_at = time.monotonic()

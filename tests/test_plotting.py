@@ -6,10 +6,12 @@ from io import BytesIO
 import matplotlib.style
 import numpy as np
 import pytest
+import torch
+from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
-from course_utils.plotting import STYLE, sharp_png
+from course_utils.plotting import STYLE, Animator, sharp_png
 
 
 @pytest.fixture(autouse=True)
@@ -73,3 +75,26 @@ def test_jupyter_puts_no_box_behind_a_figure():
     from matplotlib_inline.backend_inline import _fetch_figure_metadata
 
     assert _fetch_figure_metadata(curves()) in ({}, None)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [2, np.float64(2), np.array(2), torch.tensor(2), torch.tensor(2.0, requires_grad=True), [2]],
+)
+@pytest.mark.parametrize("legend", ["loss", ["loss"], ()])
+def test_an_animator_of_one_line_takes_a_number_of_any_kind(y, legend):
+    plot = Animator(legend=legend, live=False)
+    for x in (1, torch.tensor(2)):
+        plot.add(x, y)
+    plot.add(3, None)
+    assert plot.lines == [([1, 2], [2, 2])]
+    (axes,) = plot.draw().axes
+    assert len(axes.lines) == 1 and (not legend or axes.lines[0].get_label() == "loss")
+    plt.close(axes.figure)
+
+
+def test_an_animator_of_several_lines_takes_a_tensor_of_numbers():
+    plot = Animator(legend=["a", "b"], live=False)
+    plot.add(1, torch.tensor([1.0, 2.0]))
+    plot.add(2, (None, 3))
+    assert plot.lines == [([1], [1]), ([1, 2], [2, 3])]

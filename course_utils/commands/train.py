@@ -66,7 +66,7 @@ def fitted(network, size=None):
         options["num_classes"] = CLASSES
     with torch.device("meta"):  # shapes only: nothing is allocated or computed
         try:
-            net = build(network, **options).eval()
+            net = build(network, **options).train()  # as it will be: some heads sleep elsewhere
         except CourseError:
             channels = row.input_shape[0]
             raise TrainingError(
@@ -74,13 +74,15 @@ def fitted(network, size=None):
             ) from None
         for side in [size] if size else [SMALL, row.input_shape[-1]]:
             try:
-                if net(torch.empty(2, CHANNELS, side, side)).shape == (2, CLASSES):
+                output = net(torch.empty(2, CHANNELS, side, side))
+                logits = output[0] if isinstance(output, tuple) else output
+                if logits.shape == (2, CLASSES):
                     return options, side
             except (RuntimeError, ValueError):
                 continue
     own = row.input_shape[-1]
     raise TrainingError(
-        f"{network} cannot take images of {size}×{size} pixels; its own size: {own}"
+        f"{network} cannot be trained on images of {size}×{size} pixels; its own size: {own}"
     )
 
 
@@ -107,12 +109,11 @@ def _train_here(
 
 def _write(net, record, history, save):
     try:
+        if save:
+            write_tensors(save, net.state_dict())
+    finally:  # where one of them has no room, the other may
         if history:
             record.save(history)
-    except OSError as error:
-        raise TrainingError(f"{error.filename}: cannot be written: {error.strerror}") from None
-    if save:
-        write_tensors(save, net.state_dict())
 
 
 def launch(words, processes, max_restarts=0):

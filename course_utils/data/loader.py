@@ -9,7 +9,7 @@ import operator
 import torch
 from torch.nn import functional as F
 
-from course_utils.errors import DataError, TrainingError
+from course_utils.errors import DataError, TrainingError, whole_number
 from course_utils.settings import FAST_RUN_BATCHES, fast_dev_run
 
 
@@ -225,13 +225,7 @@ def _checked(images, labels):
 
 def positive_int(name, value):
     """`value` as an int of at least one, or a DataError that says which argument is wrong."""
-    try:
-        number = 0 if isinstance(value, bool | str) else int(value)
-    except (TypeError, ValueError, OverflowError):  # None, nan, inf
-        number = 0
-    if number < 1 or number != value:
-        raise DataError(f"{name} must be a whole number of at least 1, got {value!r}")
-    return number
+    return whole_number(name, value, 1, DataError)
 
 
 def _as_size(resize):

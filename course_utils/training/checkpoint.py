@@ -1,15 +1,26 @@
 """Checkpoints: a training run on disk, from which it goes on as if it had never stopped."""
 
+import collections
+import contextlib
+import copy
+import functools
+import io
 import os
+import pickle
 import zipfile
 
+import numpy as np
 import torch
 
 from course_utils.errors import TrainingError
 from course_utils.files import remove_leftovers, writing_whole
+from course_utils.settings import absolute
 from course_utils.training import processes
+from course_utils.training.arguments import whole_number
 
-FORMAT = 2  # raise it when a file of before can no longer be read
+EXTRA_STATE = "_extra_state"  # ends torch's names of what a layer's get_extra_state() gives
+UNREADABLE = pickle.PickleError, AttributeError, TypeError  # what pickle raises, by the kind
+FORMAT = 3  # raise it when a file of before can no longer be read
 
 
 class Checkpoint:
@@ -20,36 +31,52 @@ class Checkpoint:
     parts: what has to be restored, by name: objects with state_dict() and load_state_dict().
     loader: gives the batches. A TensorLoader, or another one with state_dict(), is kept in the
         middle of an epoch too; a list or a DataLoader only after each epoch.
+    tested: the data to evaluate on, or None. Both data must be the same, too: those of a loader
+        with a description(), as a TensorLoader has, by their digest; of another one only its kind
+        and its numbers of batches and examples are known.
     The random numbers of torch are always kept. On the CPU a resumed run gives bit for bit what
     the uninterrupted one gives; at most `every` steps (or an epoch, see loader) are lost.
     Raises TrainingError for a loader of another kind: nobody could tell where it was.
     """
 
-    def __init__(self, path, every, about, parts, loader):
-        if every < 1:
-            raise TrainingError(f"checkpoint_every ({every}) must be at least 1 step")
-        self.path, self.every, self.about = path, every, about
+    def __init__(self, path, every, about, parts, loader, tested=None):
+        self.path = None if path is None else absolute(path)
+        self.every = whole_number("checkpoint_every", every, 1)
         self.in_epochs, self.steps_in_epoch = hasattr(loader, "state_dict"), len(loader)
         if path is not None:
+            self.about = about | _about(loader, "training") | _about(tested, "test")
             self.parts = parts | {"order": _order(loader), "random numbers": _RandomNumbers()}
 
     def resume(self, device=None):
-        """Restore the state that the file holds; False if there is no file (yet).
+        """Restore the state that the file holds; without a file write the first one, return False.
 
-        Raises TrainingError, before anything changed, if the file is no checkpoint, is torn, or
-        belongs to another training.
+        So a place that cannot be written to, and a state that could not be read again, are found
+        before the training. Raises TrainingError, with everything as it was before, for them, and
+        if the file is no checkpoint, is damaged, or belongs to another training.
         """
         if self.path is None:
             return False
         if processes.is_writer():
             remove_leftovers(self.path)
-        try:
-            saved = read_tensors(self.path, device)
-        except FileNotFoundError:
+        # one process decides: another might come when the first file is already there
+        if not processes.same_everywhere(os.path.exists(self.path)):
+            self.save()
             return False
-        self._check(saved)
-        for name, part in self.parts.items():
-            part.load_state_dict(saved["parts"][name])
+        saved = read_tensors(self.path, device)
+        before = {name: copy.deepcopy(part.state_dict()) for name, part in self.parts.items()}
+        try:
+            self._check(saved)
+            for name, part in self.parts.items():
+                part.load_state_dict(saved["parts"][name])
+        except Exception as error:
+            for name, part in self.parts.items():
+                part.load_state_dict(before[name])
+            if isinstance(error, TrainingError):
+                raise
+            raise TrainingError(
+                f"{self.path} is damaged: something else is in it than a training. "
+                "Remove it, or use another path."
+            ) from error
         return True
 
     def after_step(self, step):
@@ -70,11 +97,12 @@ class Checkpoint:
         known = isinstance(saved, dict) and set(saved) == {"format", "about", "parts"}
         if not known or saved["format"] != FORMAT or set(saved["parts"]) != set(self.parts):
             raise TrainingError(f"{self.path} is no checkpoint of this course: use another path")
-        for name, value in self.about.items():
-            if saved["about"].get(name) != value:
+        for name in self.about | saved["about"]:
+            there, here = saved["about"].get(name), self.about.get(name)
+            if there != here:
                 raise TrainingError(
                     f"{self.path} is a checkpoint of another training: "
-                    f"{name} is {saved['about'].get(name)!r} there and {value!r} here. "
+                    f"{name} is {there!r} there and {here!r} here. "
                     "Remove the file, or use another path."
                 )
         if problem := misfit(self.parts["net"].state_dict(), saved["parts"]["net"]):
@@ -84,13 +112,57 @@ class Checkpoint:
 def write_tensors(path, tensors):
     """Write tensors (in dicts and lists, with plain values) with torch.save, whole or not at all.
 
-    Raises TrainingError if the file cannot be written.
+    Numbers of NumPy become Python's own. What `read_tensors` would not accept is not written.
+    Raises TrainingError if the file cannot be written; what was there before stays.
     """
+    path, tensors = absolute(path), _plain(tensors)
     try:
-        with writing_whole(path) as temporary:
-            torch.save(tensors, temporary)
-    except (OSError, RuntimeError) as error:  # torch reports a missing folder as RuntimeError
-        raise TrainingError(f"cannot write {path}: {error}") from error
+        # torch hides why it could not write to a path; a file of Python's does not
+        with writing_whole(path) as temporary, temporary.open("w+b") as file:
+            _write_and_read(tensors, file)
+    except (OSError, RuntimeError) as error:
+        reason = error if isinstance(error, OSError) else error.__context__ or error
+        reason = getattr(reason, "strerror", None) or reason
+        kept = "; what it held before is still there" if path.exists() else ""
+        raise TrainingError(f"cannot write {path}: {reason}{kept}") from error
+    except UNREADABLE as error:
+        raise TrainingError(
+            f"{path} could not be read again: {_unreadable(tensors)} is something else than "
+            "tensors, numbers, strings, and lists and dicts of them"
+        ) from error
+
+
+def _plain(value):
+    """The same value with Python's numbers instead of NumPy's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if type(value) in (list, tuple):
+        return type(value)(map(_plain, value))
+    if type(value) in (dict, collections.OrderedDict):
+        plain = copy.copy(value)  # with the versions of the layers that a state_dict() carries
+        plain.update({name: _plain(inner) for name, inner in value.items()})
+        return plain
+    return value
+
+
+def _write_and_read(tensors, file):
+    """Write to an open file, and raise one of UNREADABLE if `read_tensors` would not accept it."""
+    torch.save(tensors, file)
+    file.seek(0)
+    with contextlib.suppress(NotImplementedError):  # sparse tensors need their numbers
+        torch.load(file, map_location="meta", weights_only=True)  # all but the numbers
+
+
+def _unreadable(value, place=""):
+    """The place inside `value` of the first thing that `read_tensors` would not accept."""
+    if isinstance(value, list | tuple):
+        return _unreadable(dict(enumerate(value)), place)
+    for key in value if isinstance(value, dict) else ():
+        try:
+            _write_and_read(value[key], io.BytesIO())
+        except UNREADABLE:
+            return _unreadable(value[key], f"{place}[{key!r}]")
+    return f"{place or 'it'} (of type {type(value).__name__})"
 
 
 def read_tensors(path, device=None):
@@ -99,7 +171,7 @@ def read_tensors(path, device=None):
     Only tensors and plain values are accepted, so that a file from elsewhere cannot run code.
     Raises FileNotFoundError if there is no file, TrainingError if it is damaged or something else.
     """
-    problem = None
+    problem, path = None, absolute(path)
     try:
         if _intact(path):
             return torch.load(path, map_location=device, weights_only=True)
@@ -131,22 +203,59 @@ def misfit(own, given):
 
     Both name -> tensor or array; in `own` a shape will do.
     """
-    if not isinstance(given, dict) or not all(hasattr(value, "shape") for value in given.values()):
+    if not isinstance(given, dict) or not all(map(_is_entry, given.items())):
         return "it holds something else than named tensors"
     if missing := [name for name in own if name not in given]:
         return f"it has no {missing[0]} ({len(missing)} missing)"
     if extra := [name for name in given if name not in own]:
         return f"it has {extra[0]}, which the net has not ({len(extra)} unknown)"
     for name, value in own.items():
+        if name.endswith(EXTRA_STATE) or torch.nn.parameter.is_lazy(value):  # takes any
+            continue
         wanted, found = tuple(getattr(value, "shape", value)), tuple(given[name].shape)
         if wanted != found:
             return f"{name} is {found}, the net needs {wanted}"
     return ""
 
 
+def _is_entry(entry):
+    """Whether this is what a state dict holds: a name and a tensor, or what a layer adds."""
+    name, value = entry
+    return isinstance(name, str) and (hasattr(value, "shape") or name.endswith(EXTRA_STATE))
+
+
 def name_of(choice):
     """A name for a choice by name or function, to tell whether it is the same as before."""
-    return getattr(choice, "__name__", choice) if callable(choice) else choice
+    if isinstance(choice, functools.partial):
+        return f"{name_of(choice.func)} with {choice.args} {choice.keywords}"
+    return getattr(choice, "__name__", type(choice).__name__) if callable(choice) else choice
+
+
+def description_of(optimizer):
+    """An optimiser in words: its kind and those settings that are on."""
+    groups = [
+        ", ".join(
+            f"{name}={float(value) if torch.is_tensor(value) else name_of(value)}"
+            for name, value in _plain(group).items()
+            if value and name not in ("params", "fused", "foreach", "initial_lr")
+        )
+        for group in optimizer.param_groups
+    ]
+    return f"{type(optimizer).__name__}({'; '.join(groups)})"
+
+
+def _about(loader, name):
+    """What is known about a loader's data, as plain values."""
+    if loader is None:
+        return {f"{name} data": None}
+    about = {"source": getattr(loader, "source", ""), "kind": type(loader).__name__}
+    for key, sized in ("batches", loader), ("examples", getattr(loader, "dataset", None)):
+        with contextlib.suppress(TypeError):
+            about[key] = len(sized)
+    if hasattr(loader, "description"):
+        about |= loader.description()
+    about["digest"] = about.pop("digest", None)  # the last: what else differs says more
+    return {f"{key} of the {name} data": value for key, value in about.items()}
 
 
 def _order(loader):

@@ -15,7 +15,7 @@ class Progress:
 
     def __init__(self, epochs, steps, mode=None):
         self.steps = steps
-        self.mode = mode or progress_mode()
+        self.mode = progress_mode(mode)
         self.plot = Animator(
             xlabel="epoch",
             ylabel="loss, accuracy",

@@ -3,12 +3,12 @@
 import json
 import time
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 import torch
 
 from course_utils.errors import TrainingError
 from course_utils.files import write_whole
+from course_utils.settings import absolute
 from course_utils.training import processes
 
 
@@ -41,8 +41,10 @@ class History:
         """Training examples per second over the whole run; 0 before the first epoch's end."""
         return sum(self.examples) / sum(self.seconds) if self.seconds else 0.0
 
-    def add_epoch(self, sums):
-        """Add what an epoch's `Tally` gives as its state."""
+    def add_epoch(self, sums, device):
+        """Add what an epoch's `Tally` gives as its state. device: where it ended."""
+        if str(device) not in self.device.split(" and "):  # resumed on another one
+            self.device += f" and {device}"
         examples = int(sums["counts"].sum())
         self.seconds.append(sums["seconds"])
         self.examples.append(examples)
@@ -55,8 +57,12 @@ class History:
         return asdict(self)
 
     def load_state_dict(self, state):
-        """Go on from what `state_dict` gave."""
-        for name, value in state.items():
+        """Go on from what `state_dict` gave. Raises ValueError if it is something else."""
+        for name, default in asdict(History()).items():
+            value = state[name]
+            numbers = value if isinstance(value, list) else []
+            if type(value) is not type(default) or {type(v) for v in numbers} - {int, float}:
+                raise ValueError(f"{name} is something else")
             setattr(self, name, value)
 
     def plot(self, title=None):
@@ -86,21 +92,23 @@ class History:
         return frame
 
     def save(self, path):
-        """Write the record as JSON; the file appears whole or not at all."""
-        write_whole(path, json.dumps(asdict(self), indent=1))
+        """Write the record as JSON; the file appears whole or not at all.
+
+        Raises TrainingError if it cannot be written.
+        """
+        try:
+            write_whole(absolute(path), json.dumps(asdict(self), indent=1))
+        except OSError as error:
+            raise TrainingError(f"cannot write {path}: {error.strerror}") from error
 
     @classmethod
     def load(cls, path):
         """Read what `save` wrote. Raises TrainingError if the file is something else."""
+        history = cls()
         try:
-            history = cls(**json.loads(Path(path).read_text(encoding="utf-8")))
+            history.load_state_dict(asdict(cls(**json.loads(absolute(path).read_text("utf-8")))))
         except (OSError, ValueError, TypeError, RecursionError) as error:
             raise TrainingError(f"{path} is no saved History ({error})") from error
-        for name, default in asdict(cls()).items():
-            value = getattr(history, name)
-            numbers = value if isinstance(value, list) else []
-            if type(value) is not type(default) or {type(v) for v in numbers} - {int, float}:
-                raise TrainingError(f"{path} is no saved History ({name} is something else there)")
         return history
 
 

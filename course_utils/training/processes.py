@@ -39,8 +39,8 @@ def is_writer():
 def join():
     """Meet the other processes, once; returns when all are there. Alone: nothing.
 
-    Each process takes the CUDA device of its number on its machine. They talk by nccl if each has
-    a GPU of its own, else by gloo. The process leaves the group when it ends.
+    Each process takes the CUDA device of its number on its machine. They talk by gloo, and about
+    what is on a GPU by nccl if each has one of its own. The process leaves the group when it ends.
     """
     if world()[1] == 1 or distributed.is_initialized():
         return
@@ -53,7 +53,7 @@ def join():
         # On one machine the launcher keeps its store when it starts all again: without a part of
         # their own in it, processes would look for those that died.
         store = distributed.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
-    backend = "nccl" if own_gpu else "gloo"
+    backend = "cpu:gloo,cuda:nccl" if own_gpu else "gloo"
     distributed.init_process_group(backend, store=store, rank=rank, world_size=size)
     atexit.register(leave)
 
@@ -70,10 +70,8 @@ def total(tensor):
         return tensor
     join()
     summed = tensor.detach().clone()
-    if distributed.get_backend() == "nccl":  # which cannot see the memory of the CPU
-        summed = summed.cuda()
     distributed.all_reduce(summed)
-    return summed.to(tensor.device)
+    return summed
 
 
 def same_everywhere(value):

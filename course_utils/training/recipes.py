@@ -10,9 +10,20 @@ def choose(name, choice, known):
     """The function that `choice` names in `known`, or `choice` itself if it is a function."""
     if callable(choice):
         return choice
+    if not isinstance(choice, str):
+        what = f"an object {type(choice).__name__}"
+        raise TrainingError(f"{name} must be a name or a function, not {what}")
     if choice not in known:
         raise TrainingError(f"unknown {name} {choice!r}; use one of {', '.join(known)}")
     return known[choice]
+
+
+def make(name, choice, known, *arguments):
+    """The torch optimizer or scheduler (`name`) that the chosen function makes."""
+    made = choose(name, choice, known)(*arguments)
+    if not hasattr(made, "state_dict"):
+        raise TrainingError(f"{name} must give a torch {name}, it gave {made!r}")
+    return made
 
 
 def _xavier(module):

@@ -3,14 +3,30 @@
 import math
 
 import torch
-from torch import nn
 
 from course_utils.errors import TrainingError
 from course_utils.plotting import Animator
 from course_utils.settings import fast_dev_run, progress_mode
-from course_utils.training.checkpoint import Checkpoint, misfit, read_tensors, write_tensors
+from course_utils.training.arguments import as_seed, check_loader, check_loss, usable, whole_number
+from course_utils.training.checkpoint import (
+    Checkpoint,
+    description_of,
+    misfit,
+    read_tensors,
+    write_tensors,
+)
 from course_utils.training.history import Tally
-from course_utils.training.loop import TrainingStep, count_correct, in_mode, steps_of, try_gpu
+from course_utils.training.loop import (
+    TrainingStep,
+    count_correct,
+    cross_entropy,
+    evaluate_accuracy_gpu,
+    evaluating,
+    on_device,
+    steps_of,
+    try_gpu,
+)
+from course_utils.training.rehearsal import check_smallest_batch, give_sizes
 
 RECORD = "step_losses", "epoch_losses", "dev_scores", "best_score", "best_loss", "best_step"
 
@@ -36,10 +52,11 @@ class Runner:
     """
 
     def __init__(self, net, optimizer, loss=None, metric=None, device=None):
-        self.device = torch.device(device) if device is not None else try_gpu()
+        check_loss(loss)
+        self.device = try_gpu() if device is None else usable(device)
         self.net = net.to(self.device)
         self.optimizer = optimizer
-        self.loss = loss or nn.functional.cross_entropy
+        self.loss = loss or cross_entropy
         self.metric = metric or accuracy
         self.step_losses, self.epoch_losses, self.dev_scores = [], [], []
         self.best_score, self.best_loss, self.best_step = -math.inf, math.inf, None
@@ -49,7 +66,7 @@ class Runner:
         self,
         train_iter,
         dev_iter=None,
-        num_epochs=1,
+        num_epochs=None,
         *,
         num_steps=None,
         eval_every=15,
@@ -60,7 +77,7 @@ class Runner:
         seed=None,
         progress=None,
     ):
-        """Train for `num_epochs` epochs, or until `num_steps` steps were made.
+        """Train for `num_epochs` epochs or `num_steps` steps, what ends first; else for one epoch.
 
         train_iter, dev_iter: yield (X, y) batches in each pass; dev_iter None: never evaluated.
         eval_every: steps between evaluations; the last step is always evaluated.
@@ -70,30 +87,30 @@ class Runner:
         checkpoint_every: steps between two saves, besides that after each epoch.
         seed: of dropout. progress: "live", "bar", "none" or "off"; None: by place.
         A keyboard interrupt ends the training and keeps the record. In a fast dev run one epoch.
-        Raises TrainingError for a wrong argument, a checkpoint of something else, or a loss that
-        is not finite.
+        Raises TrainingError for a wrong argument, data or labels that do not fit, a checkpoint of
+        something else, or a loss that is not finite.
         """
-        if num_epochs < 1 or eval_every < 1 or log_every < 0:
-            raise TrainingError(
-                f"num_epochs ({num_epochs}) and eval_every ({eval_every}) must be at least 1, "
-                f"log_every ({log_every}) at least 0"
-            )
-        if seed is not None:
+        mode, start = progress_mode(progress), len(self.step_losses)
+        stop = start + _steps(train_iter, num_epochs, num_steps)
+        eval_every = whole_number("eval_every", eval_every, 1)
+        log_every = whole_number("log_every", log_every, 0)
+        if dev_iter is not None:
+            check_loader("dev_iter", dev_iter, counted=False)
+        if (seed := as_seed(seed)) is not None:
             torch.manual_seed(seed)
-        num_epochs = 1 if fast_dev_run() else num_epochs
-        planned = num_epochs * len(train_iter)
-        start = len(self.step_losses)
-        stop = start + (planned if num_steps is None else min(num_steps, planned))
+        give_sizes(self.net, train_iter)
+        count = None if self.metric is accuracy else _nothing
+        training = TrainingStep(self.net, self.optimizer, self.loss, count=count)
+        check_smallest_batch(self.net, train_iter, self.device)
         seen = Tally()
-        about = {"steps": (start, stop), "batches": len(train_iter), "seed": seed}
-        about |= {"lr": [group["lr"] for group in self.optimizer.param_groups]}
+        about = {"steps": (start, stop), "seed": seed, "optimizer": description_of(self.optimizer)}
         parts = {"net": self.net, "optimizer": self.optimizer, "record": self, "epoch so far": seen}
-        keeper = Checkpoint(checkpoint, checkpoint_every, about, parts, train_iter)
+        keeper = Checkpoint(checkpoint, checkpoint_every, about, parts, train_iter, dev_iter)
         if keeper.resume(self.device) and log_every:
-            print(f"resumed from {checkpoint} after step {len(self.step_losses)}")
-        show = _Display(stop - len(self.step_losses), log_every, progress or progress_mode())
+            rest = ": nothing is left to train" if len(self.step_losses) == stop else ""
+            print(f"resumed from {checkpoint} after step {len(self.step_losses)}{rest}")
+        show = _Display(stop - len(self.step_losses), log_every, mode)
         self.interrupted = False
-        training = TrainingStep(self.net, self.optimizer, self.loss)
         try:
             while len(self.step_losses) < stop:
                 steps = steps_of(training, train_iter, self.device)
@@ -133,27 +150,22 @@ class Runner:
     def load_state_dict(self, state):
         """Go on from what `state_dict` gave."""
         for name in RECORD:
+            if name != "best_step" and type(state[name]) is not type(getattr(self, name)):
+                raise ValueError(f"{name} is something else")
             setattr(self, name, state[name])
 
     def evaluate(self, data_iter):
         """Mean (score, loss) over the examples of `data_iter`, in evaluation mode."""
-        score = loss = torch.zeros((), device=self.device)
-        total = 0
-        with torch.inference_mode(), in_mode(self.net, training=False):
-            for X, y in data_iter:
-                X, y = X.to(self.device), y.to(self.device)
-                y_hat = self.net(X)
-                score = score + self.metric(y_hat, y) * len(y)
-                loss = loss + self.loss(y_hat, y) * len(y)
-                total += len(y)
-        if total == 0:
-            raise TrainingError("the data to evaluate on has zero examples")
-        return float(score) / total, float(loss) / total
+        measures = [
+            lambda y_hat, y: self.metric(y_hat, y) * len(y),
+            lambda y_hat, y: self.loss(y_hat, y) * len(y),
+        ]
+        return tuple(evaluate_accuracy_gpu(self.net, data_iter, self.device, measures=measures))
 
     def predict(self, X):
-        """Probabilities (N, classes) of the inputs X (N, …): the softmax of the logits."""
-        with torch.inference_mode(), in_mode(self.net, training=False):
-            return self.net(X.to(self.device)).softmax(dim=1)
+        """Probabilities (N, classes) of X (N, …) or a list of them: the softmax of the logits."""
+        with evaluating(self.net):
+            return self.net(on_device(X, self.device)).softmax(dim=1)
 
     def save(self, path):
         """Write the net's weights; the file appears whole or not at all."""
@@ -193,6 +205,21 @@ class Runner:
         fig.suptitle(title or type(self.net).__name__)
         fig.tight_layout()
         return fig
+
+
+def _nothing(y_hat, y):
+    """Right answers, where another metric is asked for, whose labels may be of another kind."""
+    return y.new_zeros(())
+
+
+def _steps(train_iter, num_epochs, num_steps):
+    """How many steps to make; at most one epoch in a fast dev run."""
+    check_loader("train_iter", train_iter)
+    steps = math.inf if num_steps is None else whole_number("num_steps", num_steps, 1)
+    if num_epochs is not None or num_steps is None:
+        epochs = whole_number("num_epochs", 1 if num_epochs is None else num_epochs, 1)
+        steps = min(steps, epochs * len(train_iter))
+    return min(steps, len(train_iter)) if fast_dev_run() else steps
 
 
 class _Display:

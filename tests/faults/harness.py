@@ -10,6 +10,8 @@ import uuid
 import psutil
 import pytest
 
+from course_utils.training.checkpoint import read_tensors
+
 PATIENCE = 600  # seconds that a busy machine may take for what an idle one does in two
 SOAK = os.environ.get("COURSE_SOAK", "") not in ("", "0")
 _MARK = "FAULTS_MARK"  # an environment variable: all that a process starts inherits it
@@ -135,12 +137,26 @@ def _mounted(folder, *what):
             subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def fill(folder):
-    """Write a file that takes all the room left on the disk of `folder`; returns its path."""
+def fill(folder, spare=0):
+    """Write a file that takes the room left on the disk of `folder` but for `spare` bytes.
+
+    Returns its path.
+    """
     path = folder / "filler"
     with path.open("wb", buffering=0) as file:
         for size in (1 << 20, 1 << 12, 1):
             with contextlib.suppress(OSError):
                 while file.write(b"\0" * size):
                     pass
+        file.truncate(max(0, file.tell() - spare))
     return path
+
+
+def steps_in(path):
+    """How many steps of training a checkpoint holds; 0 if there is none."""
+    if not path.exists():
+        return 0
+    parts = read_tensors(path)["parts"]
+    if "record" in parts:  # of a Runner
+        return len(parts["record"]["step_losses"])
+    return len(parts["history"]["step_loss"]) + len(parts["epoch so far"]["losses"])

@@ -1,29 +1,47 @@
 """Trains with checkpoints and is killed at random moments; prints what came of it as JSON.
 
-    python killed_training.py FOLDER KILLS SEED {train_ch6,Runner}
+    python -m faults.killed_training FOLDER KILLS SEED {train_ch6,Runner}
+    python -m faults.killed_training FOLDER SAVE {train_ch6,Runner}
 
-Each attempt is a fork, so that a kill costs no import. Used by test_checkpoints.py.
+Each attempt is a fork, so that a kill costs no import. Used by test_checkpoints.py. The second form
+trains once, into FOLDER, where the disk gets full at save number SAVE, and is killed in its middle;
+SAVE 0: never. Used by test_full_disk.py.
 """
 
 import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import torch
+from publishing import environment
 from torch import nn
 
 from course_utils.data import TensorLoader
 from course_utils.nets import build
 from course_utils.training import Runner, train_ch6
-from course_utils.training.checkpoint import read_tensors, write_tensors
+from course_utils.training.checkpoint import write_tensors
+from faults.harness import fill, steps_in
 
 EVERY = 4  # steps between two saves
 EPOCHS = 3
 LIMIT = 1000  # kills, should a training never come to its end
+
+
+def killed_training(*args, timeout=300):
+    """Run this module as a process; what came of it."""
+    return subprocess.run(
+        [sys.executable, "-m", "faults.killed_training", *map(str, args)],
+        cwd=Path(__file__).parent.parent,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
 
 
 def main(folder, kills, seed, trainer):
@@ -38,7 +56,7 @@ def main(folder, kills, seed, trainer):
         path, final = folder / f"{result['runs']}.ckpt", folder / f"{result['runs']}.pt"
         result["runs"] += 1
         while not final.exists() and result["kills"] < LIMIT:
-            before, steps = _position(path, trainer), folder / "steps"
+            before, steps = steps_in(path), folder / "steps"
             steps.write_bytes(b"")
             child = _fork(trainer, path, final, steps)
             deadline = time.monotonic() + chance.uniform(0, 1.2 * takes)
@@ -49,11 +67,32 @@ def main(folder, kills, seed, trainer):
                 result["kills"] += 1
             _wait(child)
             made = before + steps.stat().st_size
-            result["most lost"] = max(result["most lost"], made - _position(path, trainer))
+            result["most lost"] = max(result["most lost"], made - steps_in(path))
         states = [torch.load(p, weights_only=True) for p in (expected, final)]
         same = all(torch.equal(states[0][k], states[1][k]) for k in states[0])
         result["equal"] += same
     print(json.dumps(result))
+
+
+def once(folder, save, trainer):
+    """Train with a checkpoint; the disk gets full at a save, and the process dies in its middle."""
+    torch.set_num_threads(1)
+    real, saves = torch.save, []
+
+    def full(tensors, file):
+        saves.append(file)
+        if len(saves) == save:
+            fill(folder, spare=60_000)
+        try:
+            real(tensors, file)
+        except (OSError, RuntimeError):
+            if save:
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise
+
+    torch.save = full
+    with open(os.devnull, "wb") as steps:
+        _train(trainer, folder / "c.ckpt", folder / "final.pt", steps.fileno())
 
 
 def _fork(trainer, checkpoint, final, steps):
@@ -102,15 +141,8 @@ def _train(trainer, checkpoint, final, steps):
     write_tensors(final, net.state_dict())
 
 
-def _position(path, trainer):
-    """Steps that the checkpoint holds."""
-    if not path.exists():
-        return 0
-    parts = read_tensors(path)["parts"]
-    if trainer == "train_ch6":
-        return len(parts["history"]["step_loss"]) + len(parts["epoch so far"]["losses"])
-    return len(parts["record"]["step_losses"])
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])
+    if len(sys.argv) == 4:
+        once(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    else:
+        main(Path(sys.argv[1]), *sys.argv[2:])

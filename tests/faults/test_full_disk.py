@@ -1,14 +1,20 @@
 """Disks that are full or read-only: said in a line or two, and nothing is lost."""
 
+import shutil
+import signal
 import sys
 
 import nbformat
 import pytest
-from publishing import notebook
+import torch
+from publishing import assert_refused, called, command, environment, notebook
 
+from course_utils.errors import TrainingError
 from course_utils.exercises import progress
 from course_utils.files import write_whole
-from faults.harness import fill, read_only, small_disk
+from course_utils.training.checkpoint import read_tensors, write_tensors
+from faults.harness import Tree, fill, read_only, small_disk, steps_in, wait_until
+from faults.killed_training import killed_training
 from faults.runs import (
     NAMES,
     out_of,
@@ -187,3 +193,107 @@ def test_write_whole_on_a_full_disk(tmp_path):
             write_whole(mounted / "a.txt", "new" * 5000)
         assert (mounted / "a.txt").read_text() == "old"
         assert {path.name for path in mounted.iterdir()} == {"a.txt", "filler"}
+
+
+def test_tensors_on_a_full_disk(tmp_path):
+    """The reason is the system's, which torch hides; what was there before stays to the byte."""
+    with small_disk(tmp_path / "disk", 1) as mounted:
+        file = mounted / "c.pt"
+        write_tensors(file, {"a": torch.zeros(9)})
+        before = file.read_bytes()
+        for spare in (0, 5_000, 300_000):  # before, within and at the end of the tensors
+            filler = fill(mounted, spare)
+            with pytest.raises(TrainingError, match="cannot write .*: No space left on device"):
+                write_tensors(file, {"a": torch.zeros(75_000), "b": torch.zeros(9)})
+            assert file.read_bytes() == before
+            assert {path.name for path in mounted.iterdir()} == {"c.pt", "filler"}
+            filler.unlink()
+        write_tensors(file, {"a": torch.ones(75_000)})
+        assert read_tensors(file)["a"].all()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="NOT RUN: needs SIGKILL")
+@pytest.mark.parametrize("trainer", [pytest.param("train_ch6", marks=pytest.mark.full), "Runner"])
+def test_a_kill_while_a_checkpoint_is_written_on_a_full_disk(tmp_path, trainer):
+    (tmp_path / "calm").mkdir()
+    assert killed_training(tmp_path / "calm", 0, trainer).returncode == 0
+    with small_disk(tmp_path / "disk", 6) as mounted:
+        kept = mounted / "c.ckpt"
+        done = killed_training(mounted, 4, trainer)  # three were written: of step 0, 4 and 8
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        (half,) = mounted.glob(".c.ckpt.*.part")  # the moment was reached: half of a file
+        assert 0 < half.stat().st_size < kept.stat().st_size
+        assert shutil.disk_usage(mounted).free == 0
+        assert steps_in(kept) == 8
+
+        done = killed_training(mounted, 0, trainer)  # there is still no room
+        assert "TrainingError: cannot write" in done.stderr and "No space left" in done.stderr
+        assert steps_in(kept) == 8 and not list(mounted.glob(".*.part"))
+
+        (mounted / "filler").unlink()
+        assert killed_training(mounted, 0, trainer).returncode == 0
+        weights = [read_tensors(path / "final.pt") for path in (tmp_path / "calm", mounted)]
+        assert all(torch.equal(weights[1][name], value) for name, value in weights[0].items())
+        assert {path.name for path in mounted.iterdir()} == {"c.ckpt", "final.pt"}
+
+
+@pytest.mark.full
+def test_a_full_disk_ends_two_processes_in_a_line_and_loses_nothing(tmp_path):
+    """After a checkpoint; with room again, the run goes on and ends as one undisturbed."""
+    train = (
+        "train", "lenet", "--nproc", 2, "--epochs", 3, "--lr", 0.001, "--train-examples", 640,
+        "--test-examples", 50, "--batch-size", 32, "--checkpoint-every", 1,
+    )  # fmt: skip
+    env = environment(COURSE_STANDIN="1", COURSE_PROGRESS="none", OMP_NUM_THREADS="1")
+
+    def run(name, checkpoint):
+        args = [*train, "--checkpoint", checkpoint, "--save", f"{name}.pt"]
+        return Tree(command(*args), cwd=tmp_path, env=env, output=tmp_path / f"{name}.txt")
+
+    with small_disk(tmp_path / "disk", 3) as mounted:
+        kept = mounted / "c.ckpt"
+        with run("hurt", kept) as tree:
+            wait_until(lambda: steps_in(kept) > 0, 300, "the first checkpoint after a step")
+            fill(mounted, spare=60_000)
+            status, text = tree.end(300)
+            wait_until(lambda: not tree.alive(), 30, "all processes to end")
+        said = [line for line in text.splitlines() if line.startswith("course: ")]
+        assert status == 2 and text.splitlines()[-1:] == said, text
+        assert "cannot write" in said[0] and "No space left on device" in said[0]
+        assert "Traceback" not in text and "restart" not in text
+        done = steps_in(kept)
+        assert 0 < done < 60 and not (tmp_path / "hurt.pt").exists()
+
+        (mounted / "filler").unlink()
+        with run("hurt", kept) as tree:
+            status, text = tree.end(300)
+        assert status == 0, text
+        assert f"{done // 20} of 3 epochs and {done % 20} steps were done" in text
+        assert not list(mounted.glob(".*.part"))
+    with run("calm", "calm.ckpt") as tree:
+        assert tree.end(300)[0] == 0
+    calm, hurt = (read_tensors(tmp_path / f"{name}.pt") for name in ("calm", "hurt"))
+    assert all(torch.equal(hurt[name], weight) for name, weight in calm.items())
+
+
+def test_a_record_without_room_costs_no_weights(tmp_path):
+    with small_disk(tmp_path / "disk", 1) as mounted:
+        fill(mounted)
+        told = called(
+            "train", "lenet", "--train-examples", 64, "--test-examples", 9, "--history",
+            mounted / "h.json", "--save", "w.pt", cwd=tmp_path, COURSE_STANDIN="1",
+            COURSE_PROGRESS="none",
+        )  # fmt: skip
+        assert_refused(told, "h.json", "No space left on device")
+    assert len(read_tensors(tmp_path / "w.pt")) == 10
+
+
+def test_a_checkpoint_without_room_is_refused_before_the_training(tmp_path):
+    with small_disk(tmp_path / "disk", 1) as mounted:
+        fill(mounted, spare=60_000)
+        told = called(
+            "train", "lenet", "--train-examples", 64, "--test-examples", 9, "--checkpoint",
+            mounted / "c.ckpt", cwd=tmp_path, COURSE_STANDIN="1", COURSE_PROGRESS="none",
+        )  # fmt: skip
+        assert_refused(told, "c.ckpt", "No space left on device")
+        assert "loss" not in told.stdout and not (mounted / "c.ckpt").exists()

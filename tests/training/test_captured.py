@@ -1,6 +1,7 @@
 """Recorded steps: all but the recording itself, with a recording that runs the function again."""
 
 import random
+import sys
 
 import pytest
 import torch
@@ -64,6 +65,15 @@ def test_losses_are_those_of_the_eager_loop(recorded, monkeypatch, preset, optio
     assert replayed.precision == eager.precision + ", recorded steps"
     for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", [True, "default", "reduce-overhead", "max-autotune"])
+def test_steps_that_torch_records_are_not_recorded_again(recorded, monkeypatch, mode):
+    monkeypatch.setattr(torch, "compile", lambda net, mode: net)
+    monkeypatch.setenv("CXX", sys.executable)  # so that it is tried
+    history = train_ch6(small_net(), loader(), None, 1, 0.1, "cpu", compile=mode)
+    ours = mode in (True, "default")
+    assert len(recorded) == ours and ("recorded steps" in history.precision) == ours
 
 
 def test_a_schedule_reaches_the_recording(recorded):

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from course_utils.nets.scaling import ring_all_reduce, shard
 from course_utils.training import History, processes
 
 SIZES = (1, 2, 4)
+FEW = "--test-examples", 4, "--train-examples"
 DATA = ("--train-examples", 520, "--test-examples", 110, "--batch-size", 64)  # last batch: 8
 
 
@@ -73,6 +75,23 @@ def test_alone_nothing_happens():
     net, tensor = torch.nn.Linear(1, 1), torch.ones(2)
     assert processes.data_parallel(net) is net and processes.total(tensor) is tensor
     assert processes.same_everywhere(net) is net
+
+
+@pytest.mark.parametrize("gpus, backend", [(0, "gloo"), (1, "gloo"), (2, "cpu:gloo,cuda:nccl")])
+def test_processes_with_a_gpu_each_can_train_on_the_cpu_too(monkeypatch, gpus, backend):
+    """nccl alone cannot see the memory of the CPU."""
+    monkeypatch.setattr(processes.torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(processes.torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(processes.distributed, "rendezvous", lambda url: iter([(None, 0, 2)]))
+    joined = mock.Mock()
+    monkeypatch.setattr(processes.distributed, "init_process_group", joined)
+    for name in processes.LAUNCHED:
+        monkeypatch.setenv(name, "2")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setattr(processes.distributed, "PrefixStore", mock.Mock())
+    monkeypatch.setattr(processes.atexit, "register", mock.Mock())
+    processes.join()
+    assert joined.call_args.args == (backend,)
 
 
 @several
@@ -167,6 +186,8 @@ def test_shards_are_disjoint_and_complete(count, size):
         ("resnet18", None, {"in_channels": 1, "num_classes": 10}, 32),
         ("resnet18", 64, {"in_channels": 1, "num_classes": 10}, 64),
         ("alexnet", None, {}, 224),
+        ("googlenet", None, {"in_channels": 1, "num_classes": 10}, 224),
+        ("googlenet-cifar", None, {"in_channels": 1}, 32),
     ],
 )
 def test_networks_are_fitted_to_the_data(network, size, options, side):
@@ -178,6 +199,10 @@ def test_networks_are_fitted_to_the_data(network, size, options, side):
     [
         (["lenett"], ["lenett", "lenet"]),
         (["lenet", "--size", 40], ["lenet", "40", "28"]),
+        (["googlenet", "--size", 96], ["googlenet", "96", "224"]),  # its other heads want 224
+        (["resnet18", *FEW, 5, "--batch-size", 4], ["batch of one example"]),
+        (["resnet18", *FEW, 5, "--batch-size", 5, "--accumulate", 3], ["batch of one example"]),
+        (["resnet18", *FEW, 3, "--batch-size", 1], ["batch of one example"]),
         (["lenet-rgb"], ["lenet-rgb", "3 channels"]),
         (["lenet", "--optimizer", "adam"], ["adam", "adamw"]),
         (["lenet", "--checkpoint", "nowhere/c.ckpt"], ["nowhere"]),

@@ -169,7 +169,7 @@ def test_loss_that_is_not_finite_names_step_and_rate():
         ({"num_epochs": 0}, "num_epochs"),
         ({"lr": 0}, "lr"),
         ({"train_iter": []}, "zero batches"),
-        ({"test_iter": []}, "zero examples"),
+        ({"test_iter": []}, "test_iter has zero batches"),
         ({"optimizer": "adam"}, "unknown optimizer 'adam'; use one of sgd, adamw"),
         ({"init": "he"}, "unknown init 'he'"),
         ({"scheduler": "cosine"}, "unknown scheduler 'cosine'"),
@@ -195,6 +195,21 @@ def test_interrupt_keeps_what_was_recorded(capsys):
     assert len(history.loss) == len(history.test_acc) == 1
     assert len(history.step_loss) == 4 + 2
     assert "stopped by hand after 1 of 3 epochs" in capsys.readouterr().out
+
+
+def test_an_interrupt_of_an_evaluation_counts_no_step_twice(capsys):
+    class Stopped(list):
+        def __iter__(self):
+            if len(self) == 2:
+                raise KeyboardInterrupt
+            self.append(self[0])
+            return super().__iter__()
+
+    history = train_ch6(small_net(), batches(4), Stopped(batches(1)), 3, 0.1, "cpu")
+    assert history.interrupted and len(history.step_loss) == 8
+    assert (len(history.loss), len(history.test_acc)) == (2, 1)
+    told = capsys.readouterr().out  # the test accuracy is of another epoch
+    assert f"train acc {history.train_acc[1]:.3f}\n" in told
 
 
 def test_fast_run_trains_three_batches(monkeypatch):

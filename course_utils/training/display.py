@@ -35,8 +35,10 @@ class Progress:
         done = len(seen.losses)
         if self.bar is not None:
             self.bar.update()
-        if done % max(1, self.steps // LOOKS_PER_EPOCH) == 0 or done == self.steps:
-            loss, train_acc = seen.means()
+        stretch = max(1, self.steps // LOOKS_PER_EPOCH)
+        if done % stretch == 0 or done == self.steps:
+            # of the steps since the last look: a mean of the whole epoch would jump at its start
+            loss, train_acc = seen.means(stretch)
             self.plot.add(epoch + done / self.steps, (loss, train_acc, None))
 
     def epoch(self, epoch, history):

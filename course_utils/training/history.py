@@ -141,11 +141,12 @@ class Tally:
         for values, value in zip((self.losses, self.correct, self.counts), step, strict=True):
             values.append(value)
 
-    def means(self):
-        """Mean loss and accuracy over this process's examples so far."""
-        losses, counts = _column(self.losses), _column(self.counts)
+    def means(self, last=0):
+        """Mean loss and accuracy over this process's examples of the `last` steps; 0: of all."""
+        losses, counts = _column(self.losses[-last:]), _column(self.counts[-last:])
+        correct = _column(self.correct[-last:])
         examples = counts.sum()
-        return float(losses @ counts / examples), float(_column(self.correct).sum() / examples)
+        return float(losses @ counts / examples), float(correct.sum() / examples)
 
     def step_losses(self):
         """This process's mean loss of each step, as numbers."""

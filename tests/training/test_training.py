@@ -11,6 +11,7 @@ from course_utils.data import TensorLoader
 from course_utils.errors import ExpectationError, TrainingError
 from course_utils.results import expect
 from course_utils.training import History, evaluate_accuracy_gpu, train_ch6, training_steps
+from course_utils.training.history import Tally
 
 
 def small_net():
@@ -249,3 +250,12 @@ def test_expect_judges(capsys, monkeypatch):
     monkeypatch.setenv("COURSE_FAST_DEV_RUN", "1")
     expect("accuracy", 0.1, low=0.8)
     assert "not checked in a fast run" in capsys.readouterr().out
+
+
+def test_curves_show_the_latest_steps_not_the_mean_since_the_epoch_began():
+    seen = Tally()
+    for loss in (4.0, 2.0, 1.0):
+        seen.add((torch.tensor(loss), torch.tensor(1), 2))
+    assert seen.means() == (pytest.approx(7 / 3), 0.5)
+    assert seen.means(1) == (1.0, 0.5)
+    assert seen.means(2) == (1.5, 0.5)

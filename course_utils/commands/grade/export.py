@@ -31,9 +31,10 @@ from course_utils.commands.notebooks import (
 from course_utils.commands.run.folder import prepare_folder
 from course_utils.commands.save import module_source
 from course_utils.errors import RunError
-from course_utils.files import write_whole
+from course_utils.exercises.checker.judge import judge_answer
 from course_utils.exercises.registry import CHAPTERS, exercises_of, find
 from course_utils.exercises.solving import exercise_names, solution_source
+from course_utils.files import write_whole
 
 _TEST = """\
 OK_FORMAT = False
@@ -88,7 +89,7 @@ def export_exercises(manifest, names, folder, *, checks=False, points=None, forc
     present = [path.name for path in made if path.exists()]
     if present and not force:
         raise RunError(f"{folder} has {', '.join(present)} already: --force replaces")
-    seed = random.SystemRandom().randrange(1, 2**31)
+    seed = fresh_seed(worth)
     for chapter, (path, notebook) in zip(chapters, made.items(), strict=True):
         nbformat.write(notebook, path)
         mine = {id: value for id, value in worth.items() if id[:2] == _key(chapter)}
@@ -105,6 +106,15 @@ def require_otter(what):
     """Raise RunError, with what to install, where otter-grader is missing."""
     if not importlib.util.find_spec("otter"):
         raise RunError(f'{what} needs otter-grader: pip install "classic-convnets[grade]"')
+
+
+def fresh_seed(ids):
+    """A seed for fresh cases that nobody can know, under which our own solutions are right: a
+    statistical test may go either way where its numbers are random."""
+    while True:
+        seed = random.SystemRandom().randrange(1, 2**31)
+        if all(judge_answer(find(id), find(id).solution, seed).passed for id in ids):
+            return seed
 
 
 def write_tests(folder, points, seed):

@@ -12,7 +12,6 @@ import io
 import json
 import os
 import queue
-import random
 import re
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 
-from course_utils.commands.grade.export import require_otter, write_autograder
+from course_utils.commands.grade.export import fresh_seed, require_otter, write_autograder
 from course_utils.commands.grade.returned import (
     chapters_in,
     find_students,
@@ -71,6 +70,8 @@ def grade_folder(
     the instructor's is wrong or `out` cannot be written.
     """
     require_otter("course grade")
+    if not hasattr(os, "fork"):
+        raise RunError("course grade needs Linux or macOS; on Windows use WSL or a container")
     folder, console = Path(folder).resolve(), make_console()
 
     def tell(text):
@@ -86,7 +87,7 @@ def grade_folder(
         pages = prepare_folder(out / "feedback")
         for note in notes:
             tell(note)
-        seed = random.SystemRandom().randrange(1, 2**31)
+        seed = fresh_seed(ids)
         autograder = write_autograder(Path(scratch) / "autograder.zip", worth, seed)
         runners, done = Runners(ids, seed, autograder, seconds, memory), []
         pool = ThreadPoolExecutor(jobs or min(cpu_count(), len(students)))
@@ -166,7 +167,7 @@ def grade(student, points, runners):
     return student
 
 
-# --- what is written -------------------------------------------------------------------------------
+# --- what is written -----------------------------------------------------------------------------
 
 
 def page_name(student):
@@ -256,7 +257,7 @@ def feedback(student):
     return html_page(f"Exercises: {escape(student.name)}", "".join(parts))
 
 
-# --- the processes that run otter --------------------------------------------------------------------
+# --- the processes that run otter ----------------------------------------------------------------
 
 
 class Runners:

@@ -1,4 +1,4 @@
-"""Which statements of a chapter does an answer need? These, and no others, an exported notebook has."""
+"""Which statements of a chapter does an answer need? An exported notebook has no others."""
 
 import ast
 import symtable
@@ -49,6 +49,11 @@ def needed(found, names):
         wanted.update(*(statement.uses for statement in chosen))
         if len(chosen) == before:
             return chosen
+
+
+def _bound(table):
+    symbols = table.get_symbols()
+    return frozenset(s.get_name() for s in symbols if s.is_assigned() or s.is_imported())
 
 
 def _used(table):

@@ -83,14 +83,14 @@ def find_students(folder, scratch, roster=None):
         entry = path
         if path.suffix.lower() == ".zip" and not path.is_symlink():
             entry = _unpacked(path, scratch / str(number), student.notes)
-        _collect(entry, student)
+        _collect(entry, student, plain(path.name))
         found.append((path, student))
     if not any(student.files for _, student in found):
         raise RunError(f"{folder} holds no notebooks (*.ipynb) to grade")
     return _named(found, roster), notes
 
 
-def _collect(path, student):
+def _collect(path, student, called):
     """Add the notebooks in a folder, or the one notebook, to the student."""
     if path.is_symlink():
         student.notes.append(f"{plain(path.name)} is a link, which is not followed")
@@ -106,7 +106,7 @@ def _collect(path, student):
         elif file.suffix.lower() == ".ipynb" and not file.is_dir():
             student.files.append(file)
     if not student.files:
-        student.notes.append(f"no notebook in {plain(path.name)}")
+        student.notes.append(f"no notebook in {called}")
 
 
 def _unwanted(parts):
@@ -120,7 +120,8 @@ def _unpacked(archive, to, notes):
     try:
         with zipfile.ZipFile(archive) as opened:
             for info in opened.infolist():
-                parts = [plain(part) for part in re.split(r"[/\\]", info.filename)]
+                parts = [plain(part) for part in re.split(r"[/\\:]", info.filename)]
+                parts = [part for part in parts if part not in ("", ".", "..")]
                 wanted = info.filename.lower().endswith((".ipynb", ".zip"))
                 if info.is_dir() or not wanted or _unwanted(parts):
                     continue
@@ -196,7 +197,7 @@ def _apart(students):
     return students
 
 
-# --- lists that instructors give -------------------------------------------------------------------
+# --- lists that instructors give -----------------------------------------------------------------
 
 
 def read_roster(path):
@@ -205,7 +206,7 @@ def read_roster(path):
     rows = _table(path, "the roster")
     people = {}
     for number, row in enumerate(rows, 2):
-        sure = {mark for key in _SURE for mark in _marks(row.get(key, ""))}
+        sure = {row.get(key, "").strip().casefold() for key in _SURE} - {""}
         names = [row[key] for key in _NAMES if row.get(key)]
         shown = (names or [row.get(key) for key in _SURE if row.get(key)] or [""])[0]
         if not shown:
@@ -219,11 +220,6 @@ def read_roster(path):
     if twice:
         raise RunError(f"{path}: {twice[0]} stands for two students")
     return people
-
-
-def _marks(value):
-    value = value.strip().casefold()
-    return {value, value.partition("@")[0]} - {""}
 
 
 def _words(text):

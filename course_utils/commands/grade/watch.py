@@ -3,7 +3,7 @@
 Students' code and the checks share a process, so this cannot stop a forger. It sees the ways that
 need no skill, and many that do: Python's own audit events cannot be switched off again, what torch
 and the checker consist of is compared with what it was, and our solutions tell when they are
-called. All that is seen goes into a record, one line of JSON each, outside of the notebook's folder.
+called. All that is seen goes into a record outside of the notebook's folder, a line of JSON each.
 """
 
 import ast
@@ -17,37 +17,31 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from course_utils.errors import CourseError
-
 _MODULES = {"IPython", "ipykernel", "pexpect", "ptyprocess", *sys.stdlib_module_names}
 _DIRECT = {"inspect", "runpy", "code"}  # stand between an answer and what it asks Python for
-# audit event -> (words, through which modules it still is the student's code that causes it)
-_MAKES = ("makes code of its own, or looks into Python's frames and functions", _DIRECT)
-_STARTS = ("starts other programs or opens connections", _MODULES)
-_EVENTS = (
-    dict.fromkeys(
-        """exec compile sys._getframe sys._current_frames sys.settrace sys.setprofile
-        sys.addaudithook gc.get_objects gc.get_referrers gc.get_referents object.__getattr__
-        object.__setattr__ function.__new__ code.__new__ ctypes.dlopen ctypes.cdata""".split(),
-        _MAKES,
-    )
-    | dict.fromkeys(
-        """subprocess.Popen os.system os.fork os.forkpty os.posix_spawn os.exec os.kill os.spawn
-        os.killpg socket.connect socket.bind""".split(),
+_MAKES = "makes code of its own, or looks into Python's frames and functions"
+_STARTS = "starts other programs or opens connections"
+_OPENS = "opens the grader's files or descriptors"
+# start of an audit event -> (words, modules through which it still is the student's code)
+_EVENTS = {
+    r"exec$|compile$|gc\.|ctypes\.|object\.__|function\.__new|code\.__new": (_MAKES, _DIRECT),
+    r"sys\.(_getframe|_current|set(trace|profile)|addaudit)": (_MAKES, _DIRECT),
+    r"subprocess|socket\.(connect|bind)|os\.(system|fork|posix_spawn|exec|kill)": (
         _STARTS,
-    )
-    | {"open": ("", _MODULES)}
-)
+        _MODULES,
+    ),
+    r"open$": (_OPENS, _MODULES),
+}
 _SECRET = re.compile(r"^/(proc|dev/fd)\b|course_utils/(exercises|commands)/|\.pkl$")
 # names that answers have no use for, and that lead to the grader without an audit event
-_IMPORTS = re.compile(r"__main__|course_utils\.(exercises|commands)|otter|gc|ctypes|importlib")
+_IMPORTS = re.compile(r"__main__|course_utils\.(exercises|commands)|otter|gc$|ctypes|importlib")
 _TAUGHT = {"check", "hint", "solution", "progress_bar", "progress_map"}
-_ATTRIBUTES = set(
-    """__globals__ __closure__ __wrapped__ __subclasses__ __code__ __builtins__ f_back f_locals
-    f_globals tb_frame modules exercises commands write_bytes dup dup2 fdopen closerange _exit
-    __torch_function__ __torch_dispatch__ register run_cell system getoutput""".split()
+_ATTRIBUTES = re.compile(
+    r"__(globals|closure|wrapped|subclasses|code|builtins|torch_function|torch_dispatch)__|[ft]b?_"
+    r"(back|locals|globals|frame)|modules|exercises|commands|dup2?|fdopen|closerange|_exit|"
+    r"run_cell|system|getoutput"
 )
-_TEXTS = re.compile(r"__main__$|course_utils\.|^(bash|sh|script|python3?|writefile|__globals__)$")
+_TEXTS = re.compile(r"__main__|course_utils\..*|bash|sh|script|writefile|__globals__")
 _WATCHED = re.compile(
     r"torch(\.(_C|_tensor|functional|nn|autograd|random|overrides)(\..+)?)?$"
     r"|(course_utils|otter|builtins|inspect|dis|json|pickle)(\..+)?$"
@@ -65,7 +59,7 @@ def record_at(path):
 def say(**event):
     """Add a line to the record. Opened each time: there is no descriptor that could be found."""
     with (_record or _own_record()).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(event | {"t": __import__("time").time() % 1000}) + "\n")
+        file.write(json.dumps(event) + "\n")
 
 
 def said():
@@ -144,6 +138,7 @@ def load_ipython_extension(shell):
     sys.addaudithook(_hook_for(shell.user_ns, job["record"]))
     limit_memory(job["memory"])
     cell = 1 - job["before"]  # otter's own cells come first
+    tell, replaced = say, damaged  # as they are now
 
     def alarm(*_):
         say(note=f"code cell {cell}: stopped after {job['seconds']:g} s")
@@ -152,6 +147,9 @@ def load_ipython_extension(shell):
     def begin(info):
         if not _whole:  # in a cell of otter's
             keep_whole()
+        if cell == job["cells"] + 1:  # in the one with the tests
+            for name in replaced()[:1]:
+                tell(flag=f"{name} is replaced")
         if 1 <= cell <= job["cells"]:
             say(cell=cell)
             for words in suspicious(info.transformed_cell or info.raw_cell or ""):
@@ -168,9 +166,12 @@ def load_ipython_extension(shell):
             restore()  # one answer's settings are not the next one's
         error = result.error_before_exec or result.error_in_exec
         if error is not None and 1 <= cell <= job["cells"]:
-            say(trouble=f"{type(error).__name__}: {error}"[:500], cell=cell, line=_line(error))
+            words = getattr(error, "msg", None) or error
+            say(trouble=f"{type(error).__name__}: {words}"[:500], cell=cell, line=_line(error))
         cell += 1
 
+    # Jupyter's `exit()` would end the kernel some cells later
+    shell.ask_exit = lambda: say(note=f"code cell {cell}: exit() ends nothing here")
     shell.events.register("pre_run_cell", begin)
     shell.events.register("post_run_cell", end)
 
@@ -187,14 +188,18 @@ def _line(error):
 
 def _hook_for(namespace, record):
     """The audit hook. It holds what it needs itself, so that nothing of it can be replaced."""
-    busy, told, tell = [], set(), say
+    busy, told, known, tell = [], set(), {}, say
 
     def hook(event, args):
-        if event not in _EVENTS or busy:
+        if busy:
+            return
+        if event not in known:
+            known[event] = next((v for k, v in _EVENTS.items() if re.match(k, event)), None)
+        if known[event] is None:
             return
         busy.append(True)
         try:
-            words, through = _EVENTS[event]
+            words, through = known[event]
             frame = sys._getframe(1)
             while frame is not None and frame.f_globals is not namespace:
                 if frame.f_globals.get("__name__", "").partition(".")[0] not in through:
@@ -205,7 +210,7 @@ def _hook_for(namespace, record):
                 near = isinstance(opened, int) or opened is None
                 if not near and not _SECRET.search(os.path.abspath(os.fsdecode(opened))):
                     near = os.fsdecode(opened) == record
-                words = "opens the grader's files or descriptors" if near else ""
+                words = words if near else ""
             if frame is not None and words and words not in told:
                 told.add(words)
                 tell(flag=words)
@@ -216,7 +221,7 @@ def _hook_for(namespace, record):
 
 
 def suspicious(source):
-    """What in a cell leads to the grader or to our solutions, in words; nothing if it is no Python."""
+    """What in a cell leads to the grader or to our solutions, in words; [] if it is no Python."""
     try:
         nodes = list(ast.walk(ast.parse(source)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -229,13 +234,13 @@ def suspicious(source):
             names = {alias.name for alias in node.names}
             taught = node.module == "course_utils.exercises" and names <= _TAUGHT
             found |= set() if taught else {f"{node.module} ({', '.join(sorted(names))})"}
-        elif isinstance(node, ast.Attribute) and node.attr in _ATTRIBUTES:
+        elif isinstance(node, ast.Attribute) and _ATTRIBUTES.fullmatch(node.attr):
             found.add(node.attr)
-        elif isinstance(node, ast.FunctionDef) and node.name in _ATTRIBUTES:
+        elif isinstance(node, ast.FunctionDef) and _ATTRIBUTES.fullmatch(node.name):
             found.add(node.name)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             compared = f"__name__ == {node.value!r}" in source.replace('"', "'")
-            if _TEXTS.match(node.value) and not compared:
+            if _TEXTS.fullmatch(node.value) and not compared:
                 found.add(node.value[:40])
     return [f"uses {', '.join(sorted(found))}"] if found else []
 

@@ -269,7 +269,7 @@ def test_every_student_has_a_row_a_page_a_line_and_a_result(graded):
     assert good["score"] == 13.5 and {t["max_score"] for t in good["tests"]} == {0, 1, 2.5}
 
 
-# --- names, points, what is wrong with a call --------------------------------------------------------
+# --- names, points, what is wrong with a call ----------------------------------------------------
 
 ROSTER = "Name;Student ID;Email\nAnna Lind;17;anna@x.org\nAnna Berg;18;berg@x.org\nCy Ho;19;\n"
 NAMED = {  # what students are called, with which files: with a roster, and without
@@ -374,7 +374,7 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(tmp_path):
         assert started and not [p for p in started if p.is_running()]
 
 
-# --- honest answers, and others ----------------------------------------------------------------------
+# --- honest answers, and others ------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import importlib.util
 import random
 import re
 import tempfile
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from course_utils.exercises.checker.judge import judge_answer
 from course_utils.exercises.registry import CHAPTERS, exercises_of, find
 from course_utils.exercises.solving import exercise_names, solution_source
 from course_utils.files import write_whole
+from course_utils.settings import REPOSITORY
 
 _TEST = """\
 OK_FORMAT = False
@@ -129,10 +131,10 @@ def write_autograder(path, points, seed, alone=False):
     what that needs, as for Gradescope."""
     from otter.generate import main as generate
 
-    needs = importlib.metadata.requires("classic-convnets") if alone else []
+    needs = _dependencies() if alone else []
     with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
         write_tests(Path("tests"), points, seed)
-        Path("requirements.txt").write_text("\n".join(n for n in needs if "extra ==" not in n))
+        Path("requirements.txt").write_text("\n".join(needs))
         generate(tests_dir="tests", output_path="autograder.zip", no_environment=True)
         if alone:
             package = Path(course_utils.__file__).parent
@@ -142,6 +144,16 @@ def write_autograder(path, points, seed, alone=False):
                         made.write(file, Path("files/course_utils") / file.relative_to(package))
         write_whole(path, Path("autograder.zip").read_bytes())
     return path
+
+
+def _dependencies():
+    """What the package needs, extras aside, be it installed or not."""
+    try:
+        needs = importlib.metadata.requires("classic-convnets") or []
+    except importlib.metadata.PackageNotFoundError:
+        project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+        needs = project["project"]["dependencies"]
+    return [need for need in needs if "extra ==" not in need]
 
 
 def overview(manifest, names):

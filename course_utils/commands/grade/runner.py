@@ -68,7 +68,7 @@ def graded(cells, autograder, seconds, memory):
     autograder: path of the zip. seconds: for a cell or an exercise. memory: MB, besides torch's.
     """
     cells, notes = [cell.strip() and cell or "#" for cell in cells], []
-    for _ in range(_TRIES):
+    for left in reversed(range(_TRIES)):
         folder, safe = Path(tempfile.mkdtemp()), Path(tempfile.mkdtemp())
         try:
             events, results, problem = _once(folder, safe, cells, autograder, seconds, memory)
@@ -77,11 +77,13 @@ def graded(cells, autograder, seconds, memory):
             shutil.rmtree(safe, ignore_errors=True)
         if problem is None:
             break
-        at = ([None] + [e.get("cell", 0) for e in events if {"cell", "exercise"} & set(e)])[-1]
-        notes.append({"note": f"code cell {at} is left out: {problem}" if at else problem})
-        if not at:
+        begun = [e.get("cell") for e in events if {"cell", "exercise"} & set(e)]
+        if begun and begun[-1]:
+            notes.append({"note": f"code cell {begun[-1]} is left out: {problem}"})
+            cells[begun[-1] - 1] = "#"
+        elif begun or not left:  # before the first cell it was not the notebook's fault: again
+            notes.append({"note": problem})
             break
-        cells[at - 1] = "#"
     return {"events": notes + events, "results": results}
 
 
@@ -100,7 +102,10 @@ def _once(folder, safe, cells, autograder, seconds, memory):
 
     watch.record_at(record)
     results = None
-    if problem is None:
+    if problem:
+        said = (folder / "otter.txt").read_text("utf-8", "replace").strip().splitlines()
+        problem = ": ".join([problem, *said[-1:]])[:300]
+    else:
         with suppress(OSError, ValueError, RecursionError):
             results = json.loads((folder / "results.json").read_text("utf-8"))
     return watch.said(), results, problem

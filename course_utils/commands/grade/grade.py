@@ -250,7 +250,7 @@ def feedback(student):
             f"{grade.score:g} of {grade.of:g}</h2>\n"
         )
         if grade.code and grade.status != "not attempted":
-            parts.append(f"<pre>{escape(grade.code)}</pre>\n")
+            parts.append(f'<pre style="border-color: var(--line)">{escape(grade.code)}</pre>\n')
         if grade.status in ("failed", "error"):
             parts.append(f"<pre>{escape(grade.text)}</pre>\n")
             parts.append(f"<p>Hint: {escape(exercise.hints[0])}</p>\n")

@@ -283,13 +283,14 @@ class Runners:
         process = getattr(self.mine, "process", None)
         if process not in self.live:
             process = self.mine.process = self._start()
-        process.stdin.write(json.dumps(self.job | {"cells": cells}) + "\n")
-        process.stdin.flush()
-        answer = process.stdout.readline()
-        if not answer:
+        try:
+            process.stdin.write(json.dumps(self.job | {"cells": cells}) + "\n")
+            process.stdin.flush()
+            answer = json.loads(process.stdout.readline())
+        except (OSError, ValueError):
             self._end(process)
-            answer = '{"events": [{"note": "the grading process ended"}], "results": null}'
-        return _grades(json.loads(answer), cells, points, student)
+            answer = {"events": [{"note": "the grading process ended"}], "results": None}
+        return _grades(answer, cells, points, student)
 
     def _start(self):
         if self.stopped:
@@ -345,15 +346,16 @@ def _grades(answer, cells, points, student):
     verdicts, grades, troubles = {}, {}, []
     for event in answer["events"]:
         event = {key: plain(v) if isinstance(v, str) else v for key, v in event.items()}
-        if "verdict" in event:
-            verdicts[event["verdict"]] = event
-        for kind, kept in (("note", student.notes), ("flag", student.flags)):
-            if kind in event and "verdict" not in event and event[kind] not in kept:
-                kept.append(event[kind])
-        if "trouble" in event:
-            line = f", line {event['line']}" if event["line"] else ""
-            words = f"code cell {event['cell']}{line}: {event['trouble']}".partition("\n")[0]
-            troubles.append((cells[event["cell"] - 1], words))
+        with suppress(KeyError, TypeError, IndexError):  # a forger may write lines of any form
+            if "verdict" in event:
+                verdicts[event["verdict"]] = event
+            elif "trouble" in event:
+                line = f", line {event['line']}" if event["line"] else ""
+                words = f"code cell {event['cell']}{line}: {event['trouble']}".partition("\n")[0]
+                troubles.append((cells[event["cell"] - 1], words))
+            for kind, kept in (("note", student.notes), ("flag", student.flags)):
+                if kind in event and "verdict" not in event and str(event[kind]) not in kept:
+                    kept.append(str(event[kind]))
     for id, of in points.items():
         code = _answer(id, cells)
         verdict = verdicts.get(id, {"status": "error", "text": "It could not be judged."})

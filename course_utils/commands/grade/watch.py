@@ -18,14 +18,16 @@ import warnings
 from pathlib import Path
 
 _MODULES = {"IPython", "ipykernel", "pexpect", "ptyprocess", *sys.stdlib_module_names}
-_DIRECT = {"inspect", "runpy", "code"}  # stand between an answer and what it asks Python for
 _MAKES = "makes code of its own, or looks into Python's frames and functions"
 _STARTS = "starts other programs or opens connections"
 _OPENS = "opens the grader's files or descriptors"
 # start of an audit event -> (words, modules through which it still is the student's code)
 _EVENTS = {
-    r"exec$|compile$|gc\.|ctypes\.|object\.__|function\.__new|code\.__new": (_MAKES, _DIRECT),
-    r"sys\.(_getframe|_current|set(trace|profile)|addaudit)": (_MAKES, _DIRECT),
+    r"exec$|compile$|gc\.|ctypes\.|object\.__|function\.__new|code\.__new": (
+        _MAKES,
+        {"runpy", "code"},
+    ),
+    r"sys\.(_getframe|_current|set(trace|profile)|addaudit)": (_MAKES, {"inspect"}),
     r"subprocess|socket\.(connect|bind)|os\.(system|fork|posix_spawn|exec|kill)": (
         _STARTS,
         _MODULES,
@@ -38,15 +40,16 @@ _IMPORTS = re.compile(r"__main__|course_utils\.(exercises|commands)|otter|gc$|ct
 _TAUGHT = {"check", "hint", "solution", "progress_bar", "progress_map"}
 _ATTRIBUTES = re.compile(
     r"__(globals|closure|wrapped|subclasses|code|builtins|torch_function|torch_dispatch)__|[ft]b?_"
-    r"(back|locals|globals|frame)|modules|exercises|commands|dup2?|fdopen|closerange|_exit|"
-    r"run_cell|system|getoutput"
+    r"(back|locals|globals|frame)|exercises|commands|dup2?|fdopen|closerange|_exit|"
+    r"run_cell"
 )
 _TEXTS = re.compile(r"__main__|course_utils\..*|bash|sh|script|writefile|__globals__")
 _WATCHED = re.compile(
     r"torch(\.(_C|_tensor|functional|nn|autograd|random|overrides)(\..+)?)?$"
     r"|(course_utils|otter|builtins|inspect|dis|json|pickle)(\..+)?$"
 )
-_JUPYTERS = {"exit", "quit", "input"}  # builtins that it replaces while a cell runs
+# Jupyter replaces these while a cell runs, torch the last when it compiles
+_OTHERS = {"exit", "quit", "input", "manual_seed"}
 _record, _whole = None, {}
 
 
@@ -88,7 +91,7 @@ def keep_whole():
     modules = [m for name, m in list(sys.modules.items()) if _WATCHED.match(name)]
     classes = (v for m in modules for v in vars(m).values() if isinstance(v, type))
     for space in [*modules, *(c for c in classes if _WATCHED.match(c.__module__))]:
-        kept = {k: v for k, v in vars(space).items() if callable(v) and k not in _JUPYTERS}
+        kept = {k: v for k, v in vars(space).items() if callable(v) and k not in _OTHERS}
         _whole[id(space)] = (space, kept)
 
 
@@ -210,7 +213,9 @@ def _hook_for(namespace, record):
                 near = isinstance(opened, int) or opened is None
                 if not near and not _SECRET.search(os.path.abspath(os.fsdecode(opened))):
                     near = os.fsdecode(opened) == record
-                words = words if near else ""
+                words = f"{words}: {opened}"[:200] if near else ""
+            elif words == _MAKES:
+                words = f"{words} ({event})"
             if frame is not None and words and words not in told:
                 told.add(words)
                 tell(flag=words)
@@ -236,6 +241,8 @@ def suspicious(source):
             found |= set() if taught else {f"{node.module} ({', '.join(sorted(names))})"}
         elif isinstance(node, ast.Attribute) and _ATTRIBUTES.fullmatch(node.attr):
             found.add(node.attr)
+        elif isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.modules":
+            found.add("sys.modules")
         elif isinstance(node, ast.FunctionDef) and _ATTRIBUTES.fullmatch(node.name):
             found.add(node.name)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):

@@ -330,17 +330,23 @@ def progress():
 
 @course.command()
 @_chapters
-@_path("--export", metavar="DIR", help="write notebooks without solutions")
+@_path("--export", metavar="DIR", help="write notebooks without solutions, and tests")
 @click.option("--with-checks", is_flag=True, help="with the cells that check")
+@_path("--points", metavar="FILE", help="CSV of exercise,points (default: 1 each)")
 @click.option("--force", is_flag=True, help="replace files that are there")
-def exercises(chapters, export, with_checks, force):
-    """List exercises, or export them for students. Default: of all chapters."""
+def exercises(chapters, export, with_checks, points, force):
+    """List exercises, or export them for students. Default: of all chapters.
+
+    With --export, DIR/instructor holds otter-grader's tests, the points, and the autograder.zip
+    that Gradescope takes.
+    """
     from course_utils.commands.grade.export import export_exercises, overview
 
     if export is None:
         print(overview(_manifest(), chapters))
     else:
-        made = export_exercises(_manifest(), chapters, export, checks=with_checks, force=force)
+        options = {"checks": with_checks, "points": points, "force": force}
+        made = export_exercises(_manifest(), chapters, export, **options)
         print(*made, sep="\n")
 
 
@@ -361,16 +367,22 @@ def evidence(chapters):
 
 @course.command()
 @click.argument("folder", type=_Path(), metavar="DIR")
-@_amount("--time", "seconds", most=86_400, default=20, help="seconds an exercise may take")
-@_count("--memory", metavar="MB", default=2048, help="of an exercise, besides what torch needs")
+@click.option("--chapters", metavar="02,05", help="(default: those of most notebooks)")
+@_path("--roster", metavar="FILE", help="CSV with columns such as name, id, email")
+@_path("--points", metavar="FILE", help="CSV of exercise,points (default: 1 each)")
+@_amount(
+    "--time", "seconds", most=86_400, default=20, help="seconds a cell or an exercise may take"
+)
+@_count("--memory", metavar="MB", default=2048, help="of a notebook, besides what torch needs")
 @_folder("DIR-grades")
 @_count("--jobs", help="notebooks at a time")
 def grade(folder, **limits):
-    """Judge a folder of returned notebooks.
+    """Judge a folder of returned notebooks, by otter-grader.
 
-    DIR holds a notebook for each student, or a folder for each; the name is the student's. Writes
-    grades.csv and a page for each student. Students' code runs in processes with limits, but as
-    you: use a container or another account for code that you do not trust.
+    DIR holds a notebook, a folder or a zip for each student, named as learning platforms do; or is
+    a zip of that. Writes grades.csv, results.json and a page for each student. What looks as if it
+    answered by other means than an answer is marked LOOK. Students' code runs in processes with
+    limits, but as you: SECURITY.md shows how to use a container for code that you do not trust.
     """
     from course_utils.commands.grade.grade import grade_folder
 

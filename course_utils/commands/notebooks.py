@@ -31,16 +31,20 @@ _UNSEEN = re.compile(
 def read_notebook(path):
     """The notebook as nested dicts and lists; every cell has a text as its "source".
 
+    Whatever UTF it is in, with a byte-order mark or without; nbformat 3 is read as if it were 4.
     Raises RunError if the file cannot be read or is no notebook.
     """
     try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
+        notebook = json.loads(path.read_bytes())
+        if "worksheets" in notebook:
+            notebook["cells"] = [c for sheet in notebook.pop("worksheets") for c in sheet["cells"]]
         for cell in notebook["cells"]:
-            cell["source"] = "".join(cell["source"])
+            source = cell.pop("input") if "input" in cell else cell["source"]
+            cell["source"] = "".join(source)
             cell["cell_type"] = str(cell["cell_type"])
-            cell["metadata"] = dict(cell["metadata"])
+            cell["metadata"] = dict(cell.get("metadata", {}))
         notebook["metadata"] = dict(notebook["metadata"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise RunError(f"{path.name} is not a notebook ({type(error).__name__})") from None
     return notebook
 

@@ -32,12 +32,15 @@ class Result:
         """Nothing: as the last line of a cell, `check` has already shown what there is to see."""
 
 
-def judge_answer(exercise, fn):
-    """The Result of function `fn` as an answer to an Exercise; shows and records nothing."""
+def judge_answer(exercise, fn, seed=0):
+    """The Result of function `fn` as an answer to an Exercise; shows and records nothing.
+
+    seed: of the cases' random numbers. With another one they are fresh.
+    """
     require_asserts()  # answers may use them
     if fn is None or is_untouched(fn, exercise.stub):
         return Result(exercise, "not attempted")
-    for prepared in prepared_cases(exercise):
+    for prepared in prepared_cases(exercise, seed):
         _, failure = try_case(exercise, fn, prepared)
         if failure is not None:
             return Result(exercise, "wrong", failure, diagnose(failure))

@@ -377,9 +377,9 @@ def evidence(chapters):
 @_folder("DIR-grades")
 @_count("--jobs", help="notebooks at a time")
 def grade(folder, **limits):
-    """Judge a folder of returned notebooks, by otter-grader.
+    """Judge a folder of returned notebooks.
 
-    DIR holds a notebook, a folder or a zip for each student, named as learning platforms do; or is
+    Otter-grader runs them. DIR holds a notebook, a folder or a zip for each student, or is
     a zip of that. Writes grades.csv, results.json and a page for each student. What looks as if it
     answered by other means than an answer is marked LOOK. Students' code runs in processes with
     limits, but as you: SECURITY.md shows how to use a container for code that you do not trust.

@@ -97,11 +97,17 @@ def dropped(X, p, axes, keeps=torch.ge, scale=lambda p: 1 - p):
     return X * keeps(torch.rand(shape), p) / scale(p)
 
 
+def dropped_by(X, p, generator):
+    return X * (torch.rand(*X.shape[:2], 1, 1, generator=generator) >= p) / (1 - p)
+
+
 answers(
     "05.5",
     right=[F.dropout2d, partial(dropped, axes=(0, 1))],
     wrong={
         "whole images": partial(dropped, axes=(0,)),
+        "a fixed mask": lambda X, p: dropped_by(X, p, torch.Generator().manual_seed(3)),
+        "a seed": lambda X, p: (torch.manual_seed(3), F.dropout2d(X, p))[1],
         "same channels for all": partial(dropped, axes=(1,)),
         "rows": partial(dropped, axes=(0, 1, 2)),
         "kept with p": partial(dropped, axes=(0, 1), keeps=torch.lt),
@@ -145,6 +151,9 @@ answers(
     "05.6",
     right=[erased_by_loop, erased_by_unravelling],
     wrong={
+        "clamped": lambda X, size: erase_at(
+            X, size, *[torch.randint(m, (len(X),)).clamp(max=m - size) for m in X.shape[2:]]
+        ),
         "last row never": partial(erased_by_loop, rows=but_the_last),
         "last column never": partial(erased_by_loop, columns=but_the_last),
         "one place for all": lambda X, size: erased_by_loop(X.flatten(0, 1)[None], size).view_as(X),
@@ -328,6 +337,7 @@ answers(
     "05.12",
     right=[depth_of, partial(depth_of, start=nn.init.xavier_normal_)],
     wrong={
+        "a formula": lambda depth: 0.235 * 0.0525 ** ((depth - 2) / 2) if depth > 1 else 1.0,
         "Kaiming": partial(depth_of, start=nn.init.kaiming_uniform_),
         "ReLU": partial(depth_of, slope=torch.relu),
         "narrow normal": partial(depth_of, start=partial(nn.init.normal_, std=0.01)),

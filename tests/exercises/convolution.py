@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from course_utils.exercises.chapters import convolution
 from course_utils.nets.convolution import corr2d
 from exercises import alike, answers, with_entry
 
@@ -71,6 +72,7 @@ answers(
     "01.3",
     right=[corr1d, corr1d_by_shifts],
     wrong={
+        "PyTorch's own": convolution.corr1d_by_torch,
         "starts one apart": lambda x, w, stride=1: corr1d(x, w)[: (len(x) - len(w)) // stride + 1],
         "turned round": lambda x, w, stride=1: corr1d(x, w.flip(0), stride),
         "float32": lambda x, w, stride=1: corr1d(x, w, stride).float(),
@@ -256,6 +258,7 @@ answers(
         "variance for deviation": lambda sigma: learned_by_steps(sigma**3),
         "too few steps": partial(learned_by_steps, steps=5),
         "tiny image": partial(learned_by_steps, size=9),
+        "a formula": lambda sigma: 2.5 * sigma / 62,
         "all nine errors": partial(learned_by_steps, measure=lambda error: error),
     },
     equivalent={

@@ -46,9 +46,13 @@ answers(
     "07.2",
     right=[
         six,
-        lambda c_in, c1, c3, c5, cp: count_parameters(Inception(c_in, c1, c3, c5, cp)),
+        lambda c_in, c1, c3, c5, cp: sum(
+            b * (a * k + 1)
+            for a, b, k in (*[(c_in, c, 1) for c in (c1, c3[0], c5[0], cp)], (*c3, 9), (*c5, 25))
+        ),
     ],
     wrong={
+        "built": lambda c_in, c1, c3, c5, cp: count_parameters(Inception(c_in, c1, c3, c5, cp)),
         "no biases": partial(six, bias=0),
         "no projection": partial(six, pool=False),
         "no reduction": partial(six, reduced=False),
@@ -199,10 +203,20 @@ def look(net, X, mode=False, back=True, change=lambda Y: Y):
     return Y
 
 
+def look_and_restore_each(net, X):
+    modes = {name: module.training for name, module in net.named_modules()}
+    with torch.no_grad():
+        Y = net.eval()(X)
+    for name, module in net.named_modules():
+        module.training = modes[name]
+    return Y
+
+
 answers(
     "07.8",
     right=[
         look,
+        look_and_restore_each,
         lambda net, X: nn.Sequential(*copy.deepcopy(list(net))).eval()(X),
     ],
     wrong={
@@ -297,6 +311,9 @@ answers(
         partial(strength, images=32),
     ],
     wrong={
+        "a formula": lambda layers, batch_norm: (
+            0.707 if batch_norm else 0.375 * 0.4 ** (layers - 1)
+        ),
         "standard deviation": partial(strength, measure=torch.std),
         "uniform images": partial(strength, X=torch.rand),
         "Kaiming": partial(strength, init=nn.init.kaiming_normal_),

@@ -487,8 +487,10 @@ def share_of_the_draws(outcome, again):
     shares = []
     for x, y in (draws.chunk(2), (draws[::2], draws[1::2])):
         for x, y in ((x, y), (y, x)):
-            noisy = [m + z * math.sqrt(m * (1 - m) / n) for m, z in ((p, x), (q, y))]
-            shares += [(b > a).double().mean() for a, b in (noisy, (x, y))]
+            shares.append((y > x).double().mean())
+            for u, v in ((x, y), (-x, y), (x, -y), (-x, -y)):
+                a, b = (m + z * math.sqrt(m * (1 - m) / n) for m, z in ((p, u), (q, v)))
+                shares.append((b > a).double().mean())
     what = "The share in which q's network measured higher, with these random numbers,"
     return differs_from(outcome, *shares, what=what, atol=1e-4)
 

@@ -318,9 +318,7 @@ def ex01_8_layers_needed(pixels, k):
 
 def learned_from_noise(outcome, again):
     """Whatever kernel made the edges: least squares errs by what it makes of the noise alone."""
-    images, noises = (
-        [t for t in outcome.spy.drawn(n * n) if t.numel() == n * n] for n in (64, 62)
-    )
+    images, noises = ([t for t in outcome.spy.drawn(n * n) if t.numel() == n * n] for n in (64, 62))
     sigma = outcome.arguments["sigma"]
     if not images:
         return "No random image of 64 × 64 pixels was drawn."
@@ -337,6 +335,7 @@ def learned_from_noise(outcome, again):
 
 @exercise(
     title="Experiment: how much noise does learning bear?",
+    seconds=15,
     kind="experiment",
     witness=learned_from_noise,
     minutes=20,

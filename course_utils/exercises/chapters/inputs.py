@@ -44,7 +44,7 @@ def slope(f, X):
 
 
 def differs_from(outcome, *happened, what, rtol=1e-3, atol=1e-6):
-    """"" if the answer is one of the numbers that really came out, else a sentence about it."""
+    """ "" if the answer is one of the numbers that really came out, else a sentence about it."""
     mine = torch.as_tensor(outcome.result).double()
     right = torch.stack([torch.as_tensor(number).double() for number in happened])
     near = torch.isclose(mine, right, rtol, atol).any()

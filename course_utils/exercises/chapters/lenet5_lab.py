@@ -389,6 +389,12 @@ def stop_by_slices(scores, patience):
     return len(scores) - 1
 
 
+def never_reset(scores, patience):
+    bests = [score > max(scores[:i]) for i, score in enumerate(scores) if i]
+    without = [i for i, is_best in enumerate(bests, 1) if not is_best]
+    return without[patience - 1] if len(without) >= patience else len(scores) - 1
+
+
 @exercise(
     title="When to stop",
     kind="code",
@@ -408,6 +414,7 @@ def stop_by_slices(scores, patience):
     reference=stop_by_slices,
     misconceptions={
         "it is one step too patient": lambda scores, patience: stop_by_slices(scores, patience + 1),
+        "the count goes on after a new best, where it should start again": never_reset,
         "it is the index of the best score": lambda scores, patience: scores.index(max(scores)),
         "a score as good as the best is taken for a new best": lambda scores, patience: (
             stop_by_slices([(score, i) for i, score in enumerate(scores)], patience)
@@ -438,6 +445,8 @@ def share_of_the_gradients(outcome, again):
             f"Gradients of {sum(map(len, gradients))} images of 32 × 32 pixels were taken: it "
             "should be those of 4 images in each of ten networks."
         )
+    if any(images.min() >= 0 for images in outcome.spy.drawn(4 * 32 * 32)):
+        return "The images are no normal random numbers: none of them is below zero."
     m = outcome.arguments["m"]
     middle = slice((32 - m) // 2, (32 + m) // 2)
     squares = [G.square() for G in gradients]

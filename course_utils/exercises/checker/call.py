@@ -98,9 +98,13 @@ def call(fn, case, exercise, grad=False, seconds=None, seed=SEED):
     def attempt():
         raw = result = traced(*args, **kwargs)
         spy.on = False
-        traces = () if grad else (
-            *forbidden(exercise, fn, spy, after),
-            *left_behind(exercise, before, after, flags_before, raw),
+        traces = (
+            ()
+            if grad
+            else (
+                *forbidden(exercise, fn, spy, after),
+                *left_behind(exercise, before, after, flags_before, raw),
+            )
         )
         gradients = _gradients(result, after) if grad else None
         if exercise.view is not None and result is not None:

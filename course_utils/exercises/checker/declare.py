@@ -117,7 +117,8 @@ def exercise(**about):
     witness: what an answer *did* is judged, too: called with its Outcome, whose `spy` saw every call
         of PyTorch, and a function that calls the answer again and gives another Outcome; returns a
         sentence about what was done wrong, or "". Every experiment has one.
-    forbids: a regular expression for names of PyTorch's functions that the text forbids.
+    forbids: a regular expression for names of PyTorch's functions that the text forbids;
+        or the name of one function of the chapter.
     loop_free: name of the argument over whose entries no Python loop may go.
     shares: names of arguments with which a result may share memory though the solution's does not.
     changes: names of arguments that are to be changed in place, such as a network that is trained;

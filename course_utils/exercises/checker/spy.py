@@ -10,7 +10,9 @@ from torch.overrides import TorchFunctionMode
 
 SEED = 4_277_009_102  # of the answer's random numbers; no learner seeds with it by chance
 AGAIN = SEED + 1  # of a second call, which must draw anew
-DRAWS = re.compile(r"rand\w*|normal_?|uniform_|bernoulli_?|multinomial|binomial|random_|exponential_")
+DRAWS = re.compile(
+    r"rand\w*|normal_?|uniform_|bernoulli_?|multinomial|binomial|random_|exponential_"
+)
 # what builds or runs a layer: who is to predict does neither
 LAYERS = r".*(conv|pool|linear|unfold|batch_norm)\w*|kaiming_uniform_"
 UNKNOWN = object()
@@ -123,8 +125,8 @@ def counting_turns(fn, spy):
 
 def forbidden(exercise, fn, spy, arguments):
     """Calls and loops that the exercise's text forbids."""
-    code = getattr(fn, "__code__", None)
-    names = {call.name for call in spy.calls} | set(code.co_names if code else ())
+    names = {call.name for call in spy.calls}
+    names |= {exercise.forbids} & set(fn.__code__.co_names if hasattr(fn, "__code__") else ())
     patterns = [exercise.forbids] if exercise.forbids else []
     patterns += [LAYERS] if exercise.kind == "predict" else []
     for name in sorted(names):

@@ -21,11 +21,13 @@ OPERATORS = (  # each and what it is taken for, by the names of their classes in
 SWAPPED = dict(re.findall(r"(\w+)-(\w+)", OPERATORS))
 METHODS = {"clone", "t", "flatten", "contiguous", "mean", "sum", "squeeze"}
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv)
-FUNCTIONS = {  # each and what it is taken for
-    one: other
-    for pair in ["max-min", "amax-amin", "sum-mean", "zeros-ones", "zeros_-ones_", "new_zeros-new_ones", "relu-sigmoid", "ceil-floor", "stack-cat", "argmax-argmin", "cumsum-cumprod", "conv2d-conv_transpose2d", "randn-rand", "MaxPool2d-AvgPool2d", "ReLU-Sigmoid", "sqrt-square", "softmax-log_softmax", "rows-columns"]
-    for one, other in (pair.split("-"), pair.split("-")[::-1])
-}
+TAKEN_FOR = (  # functions, both ways
+    "max-min amax-amin sum-mean zeros-ones zeros_-ones_ new_zeros-new_ones relu-sigmoid ceil-floor "
+    "stack-cat argmax-argmin cumsum-cumprod conv2d-conv_transpose2d randn-rand MaxPool2d-AvgPool2d "
+    "ReLU-Sigmoid sqrt-square softmax-log_softmax rows-columns"
+)
+FUNCTIONS = dict(re.findall(r"(\w+)-(\w+)", TAKEN_FOR))
+FUNCTIONS |= {other: one for one, other in FUNCTIONS.items()}
 
 
 def mutants(exercise):

@@ -485,12 +485,12 @@ def share_of_the_draws(outcome, again):
     if len(draws) != 200_000:
         return f"{len(draws):,} random numbers were drawn: two for each of 100,000 tests are meant."
     shares = []
-    for x, y in (draws.chunk(2), (draws[::2], draws[1::2])):
-        for x, y in ((x, y), (y, x)):
-            shares.append((y > x).double().mean())
-            for u, v in ((x, y), (-x, y), (x, -y), (-x, -y)):
-                a, b = (m + z * math.sqrt(m * (1 - m) / n) for m, z in ((p, u), (q, v)))
-                shares.append((b > a).double().mean())
+    halves = (draws.chunk(2), (draws[::2], draws[1::2]))  # drawn as two rows, or as columns
+    for x, y in (*halves, *(pair[::-1] for pair in halves)):
+        shares.append((y > x).double().mean())
+        for u, v in ((x, y), (-x, y), (x, -y), (-x, -y)):
+            a, b = (m + z * math.sqrt(m * (1 - m) / n) for m, z in ((p, u), (q, v)))
+            shares.append((b > a).double().mean())
     what = "The share in which q's network measured higher, with these random numbers,"
     return differs_from(outcome, *shares, what=what, atol=1e-4)
 

@@ -346,8 +346,8 @@ def broken_logits(net, X):
     ],
     explanation="In training mode the batch decides about each of its images, and the running "
     "averages move – with or without gradients. So: evaluation mode to look, and back to the mode "
-    "that was there, or the training that goes on would silently use the running averages. `net.train(mode)` does "
-    "that as well, unless parts of the network had a mode of their own, as frozen layers have.",
+    "that was there, or the training that goes on would silently use the running averages. "
+    "`net.train(mode)` does as well, unless parts had a mode of their own, as frozen layers have.",
 )
 def ex07_8_logits(net, X):
     modes = [(module, module.training) for module in net.modules()]

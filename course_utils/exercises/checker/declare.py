@@ -114,9 +114,9 @@ def exercise(**about):
         them returns gets these words.
     view: applied to results before they are compared, for results such as networks; may return
         a dict, whose keys are then named.
-    witness: what an answer *did* is judged, too: called with its Outcome, whose `spy` saw every call
-        of PyTorch, and a function that calls the answer again and gives another Outcome; returns a
-        sentence about what was done wrong, or "". Every experiment has one.
+    witness: judges what an answer *did*. Called with its Outcome, whose `spy` saw every call of
+        PyTorch, and with a function that calls the answer again and gives another Outcome; returns
+        a sentence about what was done wrong, or "". Every experiment has one.
     forbids: a regular expression for names of PyTorch's functions that the text forbids;
         or the name of one function of the chapter.
     loop_free: name of the argument over whose entries no Python loop may go.

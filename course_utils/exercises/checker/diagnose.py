@@ -62,9 +62,10 @@ def _fact(failure):
         also = "" if found is None or found.kind == "band" else " And the result is wrong."
         return " ".join(failure.objections) + also
     for changed in failure.exercise.changes:
-        if unchanged(state(failure.arguments[changed]), outcome.result[changed]):
-            if not unchanged(expected[changed], outcome.result[changed]):
-                return f"`{changed}` is as it was before: nothing in it has changed."
+        now = outcome.result[changed]
+        was_to_change = not unchanged(expected[changed], now)
+        if was_to_change and unchanged(state(failure.arguments[changed]), now):
+            return f"`{changed}` is as it was before: nothing in it has changed."
     if found is None:
         return (
             f"The values are right, but no gradient reaches `{name}`. What cuts it: `.item()`, "

@@ -244,6 +244,7 @@ answers(
         ),
     },
     equivalent={
+        "randn for rand": "which random numbers the images are does not matter",
         "28 -> 29": "the pooling drops the 29th row",
         "28 -> 29 #2": "the pooling drops the 29th column",
     },

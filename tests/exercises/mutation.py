@@ -42,9 +42,12 @@ def mutants(exercise):
 def code_mutants(exercise):
     tree = ast.parse(solution_source(exercise.id))
     parameters = [argument.arg for argument in tree.body[0].args.args]
+    raised = [node for node in ast.walk(tree) if isinstance(node, ast.Raise)]
+    told = {id(part) for node in raised for part in ast.walk(node)}  # words for people
     made, count = {}, Counter()
     for node in ast.walk(tree):
-        for words, changed in (*_changes(node), *_more_changes(node, parameters)):
+        more = () if id(node) in told else _more_changes(node, parameters)
+        for words, changed in (*_changes(node), *more):
             count[words] += 1
             name = words if count[words] == 1 else f"{words} #{count[words]}"
             mutated = copy.deepcopy(tree, {id(node): changed})  # a copy but for this node

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from course_utils.nets.pooling import adaptive_windows, pool2d_windows
-from exercises import alike, answers
+from exercises import also_right, alike, answers
 
 SAME_AXIS = "axes 2 and -2 are the same one in (N, C, H, W)"
 
@@ -399,11 +399,15 @@ answers(
         "along the height": partial(unsteady, change=lambda X: X.roll(1, 2)),
         "signed mean": partial(unsteady, measure=torch.mean),
     },
-    equivalent={
-        "1 -> 2": "noise has no memory: moved by two pixels it is as strange as by one",
-        **alike(
-            "an experiment of another size gives the same share, within the band",
-            *("500 -> 501", "500 -> 499", "16 -> 17", "16 -> 15", "16 -> 17 #2", "16 -> 15 #2"),
-        ),
-    },
+    equivalent=alike(
+        "the two outputs are alike in size",
+        "ends exchanged in '(layer(X), layer(X.roll(1, dims=3)))'",
+    ),
 )
+
+
+for overwritten in ("02.3", "02.6"):
+    also_right(overwritten, "every number is written over", "new_ones for new_zeros")
+also_right("02.3", "in any order", "ends exchanged in '('max', 'avg')'")
+also_right("02.6", "in any order", "ends exchanged in '(2, 3)'")
+also_right("02.11", "in any order", "ends exchanged in '(-2, -1)'")

@@ -386,7 +386,8 @@ answers(
     },
     equivalent={
         "20 -> 21": ANY_COUNT,
-        "20 -> 19": ANY_COUNT,
+        "ones for zeros": "the net is linear: what the image is does not matter",
+        "mean for sum #3": "the scale of the gradients does not matter",
         "1 -> 2 #3": "a second image changes nothing: the first is looked at",
         "0 -> -1 #2": FIRST,
         "0 -> -1 #3": FIRST,

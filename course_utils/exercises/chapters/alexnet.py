@@ -218,7 +218,7 @@ def dropout_case(*shape, p, training=None, dtype=torch.float32, note=""):
 def draws_anew(outcome, again):
     """A second call, with other random numbers, must hit others."""
     X = outcome.arguments["X"]
-    if len(X) < 50 or torch.equal(X, outcome.raw):
+    if not isinstance(outcome.raw, torch.Tensor) or torch.equal(X, outcome.raw):
         return ""
     second = again().raw
     same = isinstance(second, torch.Tensor) and torch.equal(second, outcome.raw)
@@ -315,13 +315,13 @@ def erase_random(X, size, more, n):
 
 def places_alike(outcome, again):
     """Drawn anew, and no place far more often than another: a chi-square test at 5 sigma."""
-    N = len(outcome.raw)
+    N = len(outcome.arguments["X"])
+    if N < 100 or not isinstance(outcome.raw, torch.Tensor):
+        return ""
     corners = (factors(outcome.raw)[:, 0] == 0).flatten(1).double().argmax(dim=1)
     hits = torch.bincount(corners).double()
     hits = hits[hits > 0]
-    free = len(hits) - 1
-    if N < 100 or not free:
-        return ""
+    free = max(1, len(hits) - 1)
     unequal = (hits - N / len(hits)).square().sum() / (N / len(hits))
     limit = free * (1 - 2 / (9 * free) + 5 * (2 / (9 * free)) ** 0.5) ** 3  # Wilson, Hilferty
     if unequal > limit:

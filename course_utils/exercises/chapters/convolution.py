@@ -145,6 +145,7 @@ def corr2d_by_torch(X, K):
         case(counting(2, 3) + 1, torch.tensor([[2.0]]), note="a kernel of one number"),
         case(distinct(6, 5).double(), distinct(3, 2).double()),
         case(counting(3, 3).long(), torch.tensor([[0.5, 0.25]]), note="whole numbers, fractions"),
+        case(distinct(4, 3).double(), distinct(2, 2), note="float64 and float32"),
     ],
     reference=corr2d_by_torch,
     stub=broken_corr2d,
@@ -326,6 +327,8 @@ def learned_from_noise(outcome, again):
         return ""
     if not noises:
         return "No noise for the 62 × 62 numbers of the edges was drawn."
+    if any(t.min() >= 0 for t in (images[-1], noises[-1])):
+        return "Not all random numbers are normal ones: none is below zero."
     windows = F.unfold(images[-1].reshape(1, 1, 64, 64).double(), 3)[0].T
     noise = noises[-1].double().reshape(-1, 1)
     error = torch.linalg.lstsq(windows, noise).solution.abs().max()

@@ -303,6 +303,7 @@ def loss_of_what_was_made(outcome, again):
     losses = [call for call in spy.calls if call.name in ("cross_entropy", "nll_loss")]
     labels = [call.kwargs.get("target", call.args[-1]) for call in losses]
     labels = labels or [t for t in spy.drawn() if not t.is_floating_point()]
+    labels = labels or [t for t in spy.results(".*") if t.dtype == torch.long and t.ndim == 1][:1]
     labels = torch.cat([t.flatten() for t in labels]) if labels else torch.zeros(0)
     if len(labels) != 512:
         return f"The loss is that of {len(labels)} random labels, not of 512."

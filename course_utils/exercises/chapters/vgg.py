@@ -488,10 +488,12 @@ def spread_of_the_gradients(outcome, again):
     count = sum(map(len, gradients))
     if count < 20:
         return f"{count} gradients for an image of {side} × {side} pixels were taken, not 20."
-    rows = torch.cat(gradients).square().sum(dim=(0, 2))
+    squares = torch.cat(gradients).square().sum(dim=0)
     distance = torch.arange(side) - side // 2
-    spread = ((rows * distance**2).sum() / rows.sum()).sqrt()
-    return differs_from(outcome, spread, what="The spread of the rows of these gradients")
+    spreads = [  # of rows, and of columns: there is no difference
+        ((squares.sum(dim=dim) * distance**2).sum() / squares.sum()).sqrt() for dim in (1, 0)
+    ]
+    return differs_from(outcome, *spreads, what="The spread of the rows of these gradients")
 
 
 @exercise(

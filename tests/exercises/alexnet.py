@@ -2,6 +2,7 @@
 
 import math
 import operator
+import random
 from functools import partial
 
 import torch
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 
 from course_utils.exercises.chapters.alexnet import erase_at
 from course_utils.nets.convolution import out_size
-from exercises import alike, answers
+from exercises import alike, also_right, answers
 
 
 def by_where(X, G):
@@ -97,13 +98,21 @@ def dropped(X, p, axes, keeps=torch.ge, scale=lambda p: 1 - p):
     return X * keeps(torch.rand(shape), p) / scale(p)
 
 
+def dropped_one_by_one(X, p):
+    Y = X / (1 - p)
+    for image in Y:
+        for channel in image:
+            channel *= random.random() >= p
+    return Y
+
+
 def dropped_by(X, p, generator):
     return X * (torch.rand(*X.shape[:2], 1, 1, generator=generator) >= p) / (1 - p)
 
 
 answers(
     "05.5",
-    right=[F.dropout2d, partial(dropped, axes=(0, 1))],
+    right=[F.dropout2d, partial(dropped, axes=(0, 1)), dropped_one_by_one],
     wrong={
         "whole images": partial(dropped, axes=(0,)),
         "a fixed mask": lambda X, p: dropped_by(X, p, torch.Generator().manual_seed(3)),
@@ -333,9 +342,20 @@ def depth_of(depth, start=nn.init.xavier_uniform_, slope=torch.sigmoid):
     return first / last
 
 
+def depth_by_products(depth):
+    weights = [
+        nn.init.xavier_uniform_(torch.empty(64, 64, requires_grad=True)) for _ in range(depth)
+    ]
+    Y = torch.rand(256, 64)
+    for W in weights:
+        Y = torch.sigmoid(Y @ W.T)
+    Y.sum().backward()
+    return float(weights[0].grad.norm() / weights[-1].grad.norm())
+
+
 answers(
     "05.12",
-    right=[depth_of, partial(depth_of, start=nn.init.xavier_normal_)],
+    right=[depth_of, depth_by_products, partial(depth_of, start=nn.init.xavier_normal_)],
     wrong={
         "a formula": lambda depth: 0.235 * 0.0525 ** ((depth - 2) / 2) if depth > 1 else 1.0,
         "Kaiming": partial(depth_of, start=nn.init.kaiming_uniform_),
@@ -348,3 +368,6 @@ answers(
         "mean for sum": "the scale of the gradients does not matter",
     },
 )
+
+
+also_right("05.11", "only dtype and device are taken", "second for first #2")

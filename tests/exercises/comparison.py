@@ -292,6 +292,10 @@ def counted(p, n):
     return torch.binomial(torch.full((100_000,), float(n)), torch.full((100_000,), p)) / n
 
 
+def normal(p, n):
+    return torch.normal(p, math.sqrt(p * (1 - p) / n), (100_000,))
+
+
 def same_noise(p, n):
     torch.default_generator.manual_seed(5)
     return scattered(p, n)
@@ -303,7 +307,7 @@ def upset(p, q, n, noise=scattered):
 
 answers(
     "09.11",
-    right=[upset, partial(upset, noise=counted)],
+    right=[upset, partial(upset, noise=counted), partial(upset, noise=normal)],
     wrong={
         "a formula": lambda p, q, n: (
             0.5 * math.erfc((p - q) / math.sqrt(2 * (p - p * p + q - q * q) / n))

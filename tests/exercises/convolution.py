@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from course_utils.exercises.chapters import convolution
 from course_utils.nets.convolution import corr2d
-from exercises import also_right, alike, answers, with_entry
+from exercises import alike, also_right, answers, with_entry
 
 
 def padding_by_loop(k, d=1):

@@ -338,9 +338,19 @@ def middle_with_ratio_of_sums(m):
     return inside / whole
 
 
+def middle_by_func(m):
+    """Without `backward`, and with a gradient that is a function."""
+    shares = []
+    for _ in range(10):
+        net = LeNet5()
+        G = torch.func.grad(lambda X, net=net: net(X).sum())(torch.randn(4, 1, 32, 32)) ** 2
+        shares.append(crop(G, m).sum() / G.sum())
+    return torch.stack(shares).mean()
+
+
 answers(
     "04.9",
-    right=[middle, middle_with_ratio_of_sums],
+    right=[middle, middle_with_ratio_of_sums, middle_by_func],
     wrong={
         "a formula": lambda m: 1 - (1 - m / 32) ** 1.2,
         "one network": lambda m: middle(m, networks=1),

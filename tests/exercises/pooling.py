@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from course_utils.nets.pooling import adaptive_windows, pool2d_windows
-from exercises import also_right, alike, answers
+from exercises import alike, also_right, answers
 
 SAME_AXIS = "axes 2 and -2 are the same one in (N, C, H, W)"
 

@@ -1,8 +1,8 @@
 """What an answer really does: the calls of PyTorch that it makes, and the traces that it leaves."""
 
-import functools
+import dis
+import inspect
 import re
-import sys
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +15,6 @@ DRAWS = re.compile(
 )
 # what builds or runs a layer: who is to predict does neither
 LAYERS = r".*(conv|pool|linear|unfold|batch_norm)\w*|kaiming_uniform_"
-UNKNOWN = object()
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Spy(TorchFunctionMode):
 
     def __init__(self, keep=False):
         super().__init__()
-        self.on, self.keep, self.calls, self.turns = True, keep, [], 0
+        self.on, self.keep, self.calls = True, keep, []
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -58,16 +57,14 @@ class Spy(TorchFunctionMode):
 
     def gradients(self, *shape):
         """All different gradients that were looked at, those whose last axes have this shape."""
-        found = []
-        for call in self.calls:
-            if call.name in (".grad", "grad"):
-                several = call.result if isinstance(call.result, tuple) else (call.result,)
-                found += [g for g in several if isinstance(g, torch.Tensor)]
         kept = []
-        for gradient in found:
-            fits = gradient.shape[-len(shape) :] == shape
-            if fits and not any(gradient.equal(other) for other in kept):
-                kept.append(gradient)
+        for call in self.calls:
+            if call.name not in (".grad", "grad"):
+                continue
+            for gradient in call.result if isinstance(call.result, tuple) else (call.result,):
+                fits = isinstance(gradient, torch.Tensor) and gradient.shape[-len(shape) :] == shape
+                if fits and not any(gradient.equal(other) for other in kept):
+                    kept.append(gradient)
         return kept
 
 
@@ -86,38 +83,11 @@ def _name(func, args):
     return name
 
 
-def counting_turns(fn, spy):
-    """A copy of `fn` that counts in `spy.turns` how often its file's Python code goes round.
-
-    That is, a line that comes again in one call of a function, or another call of one.
-    """
-    file = fn.__code__.co_filename
-
-    def trace(frame, event, arg):
-        if frame.f_code.co_filename != file:
-            return None
-        spy.turns += 1
-        last = 0
-
-        def within(frame, event, arg):
-            nonlocal last
-            if event == "line":
-                spy.turns += frame.f_lineno <= last
-                last = frame.f_lineno
-            return within
-
-        return within
-
-    @functools.wraps(fn)
-    def traced(*args, **kwargs):
-        before = sys.gettrace()
-        sys.settrace(trace)
-        try:
-            return fn(*args, **kwargs)
-        finally:
-            sys.settrace(before)
-
-    return traced
+def has_loop(code):
+    """Whether compiled code, or a function within it, goes round."""
+    steps = {step.opname for step in dis.get_instructions(code)}
+    inner = (constant for constant in code.co_consts if inspect.iscode(constant))
+    return any("FOR_ITER" in s or "BACKWARD" in s for s in steps) or any(map(has_loop, inner))
 
 
 # What must not be left behind. Each gives sentences; what the solution does, others may do.
@@ -133,8 +103,13 @@ def forbidden(exercise, fn, spy, arguments):
         if any(re.fullmatch(pattern, name) for pattern in patterns):
             instead = "is to be predicted" if exercise.kind == "predict" else "is to be done"
             yield f"It uses `{name.strip('._')}`: here it {instead} without that."
-    if exercise.loop_free and spy.turns >= len(arguments[exercise.loop_free]) > 100:
-        yield f"Python goes round for every entry of `{exercise.loop_free}`: here without a loop."
+    if exercise.loop_free and len(arguments[exercise.loop_free]) > 100:
+        many = len(spy.calls) >= len(arguments[exercise.loop_free])
+        taken_out = (
+            names & {"tolist", "numpy"} and hasattr(fn, "__code__") and has_loop(fn.__code__)
+        )
+        if many or taken_out:
+            yield f"Python goes round for every entry of `{exercise.loop_free}`: do without."
 
 
 def left_behind(exercise, before, after, flags_before, result):

@@ -15,7 +15,7 @@ from course_utils.nets.googlenet import (
     GoogLeNet,
     Inception,
 )
-from exercises import alike, answers
+from exercises import alike, also_right, answers
 
 answers(
     "07.1",
@@ -424,3 +424,7 @@ answers(
         **alike("no size is as small as that within these budgets", "1 -> 2 #2", "1 -> 0 #2"),
     },
 )
+
+
+also_right("07.9", "what the images are does not matter", "ones for zeros")
+also_right("07.11", "only the dtype is taken", "norm for conv #10")

@@ -77,10 +77,15 @@ answers(
     right=[
         bytes_of,
         lambda shape, k, stride=1, padding=0, bytes_per_number=4: (
-            im2col(torch.zeros(shape), k, stride, padding).numel() * bytes_per_number
+            bytes_per_number
+            * (shape[0] * shape[1] * k * k)
+            * math.prod(len(range(0, n + 2 * padding - k + 1, stride)) for n in shape[2:])
         ),
     ],
     wrong={
+        "made": lambda shape, k, stride=1, padding=0, bytes_per_number=4: (
+            im2col(torch.zeros(shape), k, stride, padding).numel() * bytes_per_number
+        ),
         "one image": of_other_images(lambda N, C, H, W: (1, C, H, W)),
         "one channel": of_other_images(lambda N, C, H, W: (N, 1, H, W)),
         "square by the height": of_other_images(lambda N, C, H, W: (N, C, H, H)),

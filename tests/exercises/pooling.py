@@ -158,8 +158,12 @@ def over(*axes):
 
 answers(
     "02.6",
-    right=[F.max_pool2d, lambda X, window: windows(X, window).flatten(4).max(dim=4)[0]],
+    right=[
+        lambda X, window: windows(X, window).amax(dim=(4, 5)),
+        lambda X, window: windows(X, window).flatten(4).max(dim=4)[0],
+    ],
     wrong={
+        "PyTorch's own": F.max_pool2d,
         "start": lambda X, window: F.max_pool2d(X, window, 1)[
             :, :, : X.shape[2] // window, : X.shape[3] // window
         ],
@@ -200,9 +204,16 @@ answers(
     "02.8",
     right=[
         dilated_by_gather,
-        lambda X, window, dilation, stride=1: F.max_pool2d(X, window, stride, 0, dilation),
+        lambda X, window, dilation, stride=1: (
+            X.unfold(2, dilation * (window - 1) + 1, stride)
+            .unfold(3, dilation * (window - 1) + 1, stride)[..., ::dilation, ::dilation]
+            .amax(dim=(4, 5))
+        ),
     ],
     wrong={
+        "PyTorch's own": lambda X, window, dilation, stride=1: F.max_pool2d(
+            X, window, stride, 0, dilation
+        ),
         "dilation ignored": lambda X, window, dilation, stride=1: F.max_pool2d(X, window, stride),
         "full window": lambda X, window, dilation, stride=1: F.max_pool2d(
             X, dilation * (window - 1) + 1, stride

@@ -428,3 +428,4 @@ answers(
 
 also_right("07.9", "what the images are does not matter", "ones for zeros")
 also_right("07.11", "only the dtype is taken", "norm for conv #10")
+also_right("07.12", "the interval may be larger", "1.0 -> 2.0")

@@ -40,9 +40,12 @@ the chapter's notebook has in scope. Its name gives its number, its signature is
 
 - *repair*: `stub=` takes the broken function, which stands in the notebook's stub cell as it is.
 - *predict*: the answer is what the function returns; a wrong one is not told the right one.
-- *experiment*: what is measured must lie in a `Band`; the check, too, has to take under a second.
+- *experiment*: what is measured must lie in a `Band`, which nobody is told, and must be what came
+  out: a `witness` compares it with what a `Spy` saw the answer do. It, too, takes under a second.
 - Answers get copies, run with a time limit, are compared in value, shape, dtype and, with
-  `gradient=True`, in gradient. In-place changes of arguments are noticed.
+  `gradient=True`, in gradient. Whatever comes out, an answer may neither change an argument, its
+  mode or its `requires_grad`, nor share its memory, nor seed the global generator, nor call what
+  the text forbids (`forbids=`), unless the solution does so too.
 
 In the notebook the task's cells are: Markdown, stub (`def ex02_1_…`), `check(…)`, and the two
 commented lines, tagged `hint`. `tests/exercises/<topic>.py` holds two other right answers and

@@ -34,6 +34,11 @@ def alike(why, *mutants):
     return dict.fromkeys(mutants, why)
 
 
+def also_right(id, why, *mutants):
+    """More of them: what these slips make is right after all."""
+    ANSWERS[id].equivalent.update(alike(why, *mutants))
+
+
 def with_entry(entries, place, value):
     """The answer `entries`, but for one of them."""
     return lambda: [*entries[:place], value, *entries[place + 1 :]]

@@ -2,6 +2,7 @@
 
 import math
 import operator
+import random
 from functools import partial
 
 import torch
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 
 from course_utils.exercises.chapters.alexnet import erase_at
 from course_utils.nets.convolution import out_size
-from exercises import alike, answers
+from exercises import alike, also_right, answers
 
 
 def by_where(X, G):
@@ -97,11 +98,25 @@ def dropped(X, p, axes, keeps=torch.ge, scale=lambda p: 1 - p):
     return X * keeps(torch.rand(shape), p) / scale(p)
 
 
+def dropped_one_by_one(X, p):
+    Y = X / (1 - p)
+    for image in Y:
+        for channel in image:
+            channel *= random.random() >= p
+    return Y
+
+
+def dropped_by(X, p, generator):
+    return X * (torch.rand(*X.shape[:2], 1, 1, generator=generator) >= p) / (1 - p)
+
+
 answers(
     "05.5",
-    right=[F.dropout2d, partial(dropped, axes=(0, 1))],
+    right=[F.dropout2d, partial(dropped, axes=(0, 1)), dropped_one_by_one],
     wrong={
         "whole images": partial(dropped, axes=(0,)),
+        "a fixed mask": lambda X, p: dropped_by(X, p, torch.Generator().manual_seed(3)),
+        "a seed": lambda X, p: (torch.manual_seed(3), F.dropout2d(X, p))[1],
         "same channels for all": partial(dropped, axes=(1,)),
         "rows": partial(dropped, axes=(0, 1, 2)),
         "kept with p": partial(dropped, axes=(0, 1), keeps=torch.lt),
@@ -145,6 +160,9 @@ answers(
     "05.6",
     right=[erased_by_loop, erased_by_unravelling],
     wrong={
+        "clamped": lambda X, size: erase_at(
+            X, size, *[torch.randint(m, (len(X),)).clamp(max=m - size) for m in X.shape[2:]]
+        ),
         "last row never": partial(erased_by_loop, rows=but_the_last),
         "last column never": partial(erased_by_loop, columns=but_the_last),
         "one place for all": lambda X, size: erased_by_loop(X.flatten(0, 1)[None], size).view_as(X),
@@ -324,10 +342,22 @@ def depth_of(depth, start=nn.init.xavier_uniform_, slope=torch.sigmoid):
     return first / last
 
 
+def depth_by_products(depth):
+    weights = [
+        nn.init.xavier_uniform_(torch.empty(64, 64, requires_grad=True)) for _ in range(depth)
+    ]
+    Y = torch.rand(256, 64)
+    for W in weights:
+        Y = torch.sigmoid(Y @ W.T)
+    Y.sum().backward()
+    return float(weights[0].grad.norm() / weights[-1].grad.norm())
+
+
 answers(
     "05.12",
-    right=[depth_of, partial(depth_of, start=nn.init.xavier_normal_)],
+    right=[depth_of, depth_by_products, partial(depth_of, start=nn.init.xavier_normal_)],
     wrong={
+        "a formula": lambda depth: 0.235 * 0.0525 ** ((depth - 2) / 2) if depth > 1 else 1.0,
         "Kaiming": partial(depth_of, start=nn.init.kaiming_uniform_),
         "ReLU": partial(depth_of, slope=torch.relu),
         "narrow normal": partial(depth_of, start=partial(nn.init.normal_, std=0.01)),
@@ -335,5 +365,9 @@ answers(
     equivalent={
         **alike("more or fewer images give the same share", "256 -> 257", "256 -> 255"),
         "arguments exchanged in 'nn.Linear(64, 64)'": "both are 64",
+        "mean for sum": "the scale of the gradients does not matter",
     },
 )
+
+
+also_right("05.11", "only dtype and device are taken", "second for first #2")

@@ -10,7 +10,7 @@ from itertools import accumulate, pairwise
 import torch
 
 from course_utils.measure import median_time
-from exercises import alike, answers, with_entry
+from exercises import alike, also_right, answers, with_entry
 
 answers(
     "09.1",
@@ -198,11 +198,17 @@ def dominated_by_loops(prices, gains):
     return found
 
 
+def pareto_front(prices, gains):
+    """As the chapter's."""
+    return sorted(set(prices) - dominated_by_loops(prices, gains))
+
+
 answers(
     "09.8",
     right=[dominated_by_loops, front(by_pairs)],
     wrong={
         "the front": lambda prices, gains: set(prices) - dominated_by_loops(prices, gains),
+        "the chapter's own": lambda prices, gains: set(prices) - set(pareto_front(prices, gains)),
         "a list": lambda prices, gains: sorted(dominated_by_loops(prices, gains)),
         "worse in both": front(lambda p, g, b, a: p[b] < p[a] and g[b] > g[a]),
         "beats itself": front(lambda p, g, b, a: p[b] <= p[a] and g[b] >= g[a]),
@@ -212,6 +218,7 @@ answers(
             a for a in prices if gains[a] < max(gains.values())
         },
     },
+    equivalent=alike("both have the same names", "gains for prices", "gains for prices #2"),
 )
 
 
@@ -285,6 +292,10 @@ def counted(p, n):
     return torch.binomial(torch.full((100_000,), float(n)), torch.full((100_000,), p)) / n
 
 
+def normal(p, n):
+    return torch.normal(p, math.sqrt(p * (1 - p) / n), (100_000,))
+
+
 def same_noise(p, n):
     torch.default_generator.manual_seed(5)
     return scattered(p, n)
@@ -296,8 +307,11 @@ def upset(p, q, n, noise=scattered):
 
 answers(
     "09.11",
-    right=[upset, partial(upset, noise=counted)],
+    right=[upset, partial(upset, noise=counted), partial(upset, noise=normal)],
     wrong={
+        "a formula": lambda p, q, n: (
+            0.5 * math.erfc((p - q) / math.sqrt(2 * (p - p * p + q - q * q) / n))
+        ),
         "noise of one": lambda p, q, n: (scattered(q, n) > p).double().mean().item(),
         "one noise for both": partial(upset, noise=same_noise),
         "even noise": partial(upset, noise=partial(scattered, draw=torch.rand)),
@@ -352,3 +366,7 @@ answers(
         "2 ** m)'",
     ),
 )
+
+
+TOSSES = "ends exchanged in '((a & ~b).sum().item(), (b & ~a).sum().item())'"
+also_right("09.12", "only the smaller one and the sum count", TOSSES)

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from course_utils.exercises.chapters import convolution
 from course_utils.nets.convolution import corr2d
-from exercises import alike, answers, with_entry
+from exercises import alike, also_right, answers, with_entry
 
 
 def padding_by_loop(k, d=1):
@@ -71,6 +72,7 @@ answers(
     "01.3",
     right=[corr1d, corr1d_by_shifts],
     wrong={
+        "PyTorch's own": convolution.corr1d_by_torch,
         "starts one apart": lambda x, w, stride=1: corr1d(x, w)[: (len(x) - len(w)) // stride + 1],
         "turned round": lambda x, w, stride=1: corr1d(x, w.flip(0), stride),
         "float32": lambda x, w, stride=1: corr1d(x, w, stride).float(),
@@ -256,20 +258,20 @@ answers(
         "variance for deviation": lambda sigma: learned_by_steps(sigma**3),
         "too few steps": partial(learned_by_steps, steps=5),
         "tiny image": partial(learned_by_steps, size=9),
+        "a formula": lambda sigma: 2.5 * sigma / 62,
         "all nine errors": partial(learned_by_steps, measure=lambda error: error),
     },
     equivalent={
-        **alike(
-            "an image of another size, within the band",
-            *("64 -> 65", "64 -> 63", "64 -> 65 #2", "64 -> 63 #2"),
-        ),
         **alike(
             "another kernel is learned as well as Sobel's",
             "arguments exchanged in 'torch.outer(torch.tensor([1.0, 2, 1]), "
             "torch.tensor([-1.0, 0, 1]))'",
             *("2 -> 3", "2 -> 1", "1 -> 2 #3", "1 -> 0 #3", "sign or not dropped in '-1.0'"),
             *("0 -> 1 #2", "0 -> -1 #2", "1 -> 2 #4", "1 -> 0 #4"),
+            *("ends exchanged in '[1.0, 2, 1]'", "ends exchanged in '[-1.0, 0, 1]'"),
+            *("1.0 -> 2.0", "1.0 -> 2.0 #2"),
         ),
+        "last argument dropped in 'Y.reshape(-1, 1)'": "a vector will do",
         "operator in 'Y + sigma * torch.randn_like(Y)'": "noise is symmetric",
         "0 -> -1": "there is one image: the first is the last",
         "arguments exchanged in 'learned.view(3, 3)'": "both are 3",
@@ -309,3 +311,7 @@ answers(
         "sparse": lambda K, n: matrix(K, n).to_sparse(),
     },
 )
+
+
+also_right("01.4", "every number is written over", "new_ones for new_zeros")
+also_right("01.4", "only the device is taken", "K for X")

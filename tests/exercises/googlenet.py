@@ -15,7 +15,7 @@ from course_utils.nets.googlenet import (
     GoogLeNet,
     Inception,
 )
-from exercises import alike, answers
+from exercises import alike, also_right, answers
 
 answers(
     "07.1",
@@ -46,9 +46,13 @@ answers(
     "07.2",
     right=[
         six,
-        lambda c_in, c1, c3, c5, cp: count_parameters(Inception(c_in, c1, c3, c5, cp)),
+        lambda c_in, c1, c3, c5, cp: sum(
+            b * (a * k + 1)
+            for a, b, k in (*[(c_in, c, 1) for c in (c1, c3[0], c5[0], cp)], (*c3, 9), (*c5, 25))
+        ),
     ],
     wrong={
+        "built": lambda c_in, c1, c3, c5, cp: count_parameters(Inception(c_in, c1, c3, c5, cp)),
         "no biases": partial(six, bias=0),
         "no projection": partial(six, pool=False),
         "no reduction": partial(six, reduced=False),
@@ -199,10 +203,20 @@ def look(net, X, mode=False, back=True, change=lambda Y: Y):
     return Y
 
 
+def look_and_restore_each(net, X):
+    modes = {name: module.training for name, module in net.named_modules()}
+    with torch.no_grad():
+        Y = net.eval()(X)
+    for name, module in net.named_modules():
+        module.training = modes[name]
+    return Y
+
+
 answers(
     "07.8",
     right=[
         look,
+        look_and_restore_each,
         lambda net, X: nn.Sequential(*copy.deepcopy(list(net))).eval()(X),
     ],
     wrong={
@@ -297,15 +311,15 @@ answers(
         partial(strength, images=32),
     ],
     wrong={
+        "a formula": lambda layers, batch_norm: (
+            0.707 if batch_norm else 0.375 * 0.4 ** (layers - 1)
+        ),
         "standard deviation": partial(strength, measure=torch.std),
         "uniform images": partial(strength, X=torch.rand),
         "Kaiming": partial(strength, init=nn.init.kaiming_normal_),
     },
     equivalent={
-        **alike(
-            "a few numbers more or less give the same mean",
-            *("16 -> 17", "16 -> 15", "8 -> 9", "8 -> 7", "8 -> 9 #2", "8 -> 7 #2"),
-        ),
+        "16 -> 17": "one image more gives the same mean",
         **alike("the fan-in sets the scale: any window leaves as much", "3 -> 4", "3 -> 2"),
     },
 )
@@ -410,3 +424,8 @@ answers(
         **alike("no size is as small as that within these budgets", "1 -> 2 #2", "1 -> 0 #2"),
     },
 )
+
+
+also_right("07.9", "what the images are does not matter", "ones for zeros")
+also_right("07.11", "only the dtype is taken", "norm for conv #10")
+also_right("07.12", "the interval may be larger", "1.0 -> 2.0")

@@ -3,6 +3,7 @@
 import math
 from functools import partial
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -93,6 +94,19 @@ def by_comparison(y, y_hat, num_classes):
     return ((y == classes[:, None])[:, None] & (y_hat == classes[:, None])).sum(2)
 
 
+def by_numpy(y, y_hat, num_classes):
+    counts = np.zeros((num_classes, num_classes), dtype=np.int64)
+    np.add.at(counts, (y.numpy(), y_hat.numpy()), 1)
+    return torch.from_numpy(counts)
+
+
+def by_loop(y, y_hat, num_classes):
+    counts = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+    for true, predicted in zip(y.tolist(), y_hat.tolist(), strict=True):
+        counts[true, predicted] += 1
+    return counts
+
+
 def overwritten(y, y_hat, num_classes):
     counts = torch.zeros(num_classes, num_classes, dtype=torch.int64)
     counts[y, y_hat] += 1
@@ -101,8 +115,9 @@ def overwritten(y, y_hat, num_classes):
 
 answers(
     "03.5",
-    right=[by_one_hot, by_comparison],
+    right=[by_one_hot, by_comparison, by_numpy],
     wrong={
+        "a loop": by_loop,
         "transposed": lambda y, y_hat, num_classes: by_one_hot(y_hat, y, num_classes),
         "repeated pairs lost": overwritten,
         "int32": lambda y, y_hat, num_classes: by_one_hot(y, y_hat, num_classes).int(),
@@ -202,20 +217,33 @@ answers(
 )
 
 
-def first_loss(num_classes, scale=1.0, count=512):
-    X, y = torch.rand(count, 1, 28, 28), torch.randint(num_classes, (count,))
-    return F.cross_entropy(scale * lenet(num_classes=num_classes)(X), y)
+def first_loss(num_classes, scale=1.0, count=512, change=lambda Y: Y, images=torch.rand):
+    X, y = images(count, 1, 28, 28), torch.randint(num_classes, (count,))
+    return F.cross_entropy(change(scale * lenet(num_classes=num_classes)(X)), y)
+
+
+def first_loss_by_hand(num_classes):
+    X, y = torch.rand(512, 1, 28, 28), (torch.rand(512) * num_classes).long()
+    Y = lenet(num_classes=num_classes)(X)
+    return (Y.logsumexp(1) - Y[range(512), y]).mean().item()
 
 
 answers(
     "03.9",
     right=[
         first_loss,
+        first_loss_by_hand,
         lambda num_classes: sum(first_loss(num_classes, count=64).item() for _ in range(8)) / 8,
     ],
     wrong={
         "scaled logits": lambda num_classes: first_loss(num_classes, scale=30).item(),
         "in bits": lambda num_classes: first_loss(num_classes).item() / math.log(2),
+        "a formula": math.log,
+        "ten labels only": lambda num_classes: F.cross_entropy(
+            lenet(num_classes=num_classes)(torch.rand(512, 1, 28, 28)), torch.randint(10, (512,))
+        ).item(),
+        "softmax twice": partial(first_loss, change=lambda Y: Y.softmax(1)),
+        "black images": partial(first_loss, images=torch.zeros),
         "loss per example": lambda num_classes: F.cross_entropy(
             lenet(num_classes=num_classes)(torch.rand(4, 1, 28, 28)),
             torch.zeros(4).long(),
@@ -223,6 +251,7 @@ answers(
         ),
     },
     equivalent={
+        "randn for rand": "which random numbers the images are does not matter",
         "28 -> 29": "the pooling drops the 29th row",
         "28 -> 29 #2": "the pooling drops the 29th column",
     },
@@ -242,15 +271,20 @@ def step_by_optimizer(net, X, y, lr):
     return loss
 
 
-def step_by_backward(net, X, y, lr, clear=True, later=False, loss=F.cross_entropy, only=""):
+def step_by_backward(
+    net, X, y, lr, clear=True, later=False, loss=F.cross_entropy, only="", apply=False
+):
     """only: what the names of the parameters that learn must contain."""
     if clear:
         net.zero_grad()
     before = loss(net(X), y)
     before.backward()
     for name, p in net.named_parameters():
-        if only in name:
+        if only in name and not apply:
             p.data -= lr * p.grad
+    if apply:
+        with torch.no_grad():
+            net.load_state_dict({k: p - lr * p.grad for k, p in net.named_parameters()})
     return float(loss(net(X), y)) if later else before.item()
 
 
@@ -272,8 +306,9 @@ def in_autograd(net, X, y, lr):
 
 answers(
     "03.10",
-    right=[step_by_optimizer, step_by_backward],
+    right=[partial(step_by_backward, apply=True), step_by_backward],
     wrong={
+        "an optimizer": step_by_optimizer,
         "uphill": lambda net, X, y, lr: step_by_backward(net, X, y, -lr),
         "gradients not cleared": partial(step_by_backward, clear=False),
         "loss after the step": partial(step_by_backward, later=True),

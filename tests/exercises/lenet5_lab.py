@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from course_utils.nets.convolution import im2col
 from course_utils.nets.lenet5_lab import LeNet5
-from exercises import alike, answers
+from exercises import alike, also_right, answers
 
 
 def normalise_in_place(X):
@@ -77,10 +77,15 @@ answers(
     right=[
         bytes_of,
         lambda shape, k, stride=1, padding=0, bytes_per_number=4: (
-            im2col(torch.zeros(shape), k, stride, padding).numel() * bytes_per_number
+            bytes_per_number
+            * (shape[0] * shape[1] * k * k)
+            * math.prod(len(range(0, n + 2 * padding - k + 1, stride)) for n in shape[2:])
         ),
     ],
     wrong={
+        "made": lambda shape, k, stride=1, padding=0, bytes_per_number=4: (
+            im2col(torch.zeros(shape), k, stride, padding).numel() * bytes_per_number
+        ),
         "one image": of_other_images(lambda N, C, H, W: (1, C, H, W)),
         "one channel": of_other_images(lambda N, C, H, W: (N, 1, H, W)),
         "square by the height": of_other_images(lambda N, C, H, W: (N, C, H, H)),
@@ -313,15 +318,15 @@ answers(
 )
 
 
-def middle(m, make=LeNet5, measure=torch.square):
+def middle(m, make=LeNet5, measure=torch.square, networks=10):
     """The right answer with something changed."""
     shares = []
-    for _ in range(10):
+    for _ in range(networks):
         X = torch.randn(4, 1, 32, 32, requires_grad=True)
         make()(X).sum().backward()
         G = measure(X.grad)
         shares.append(crop(G, m).sum() / G.sum())
-    return sum(shares).item() / 10
+    return sum(shares).item() / networks
 
 
 def crop(G, m):
@@ -338,24 +343,30 @@ def middle_with_ratio_of_sums(m):
     return inside / whole
 
 
+def middle_by_func(m):
+    """Without `backward`, and with a gradient that is a function."""
+    shares = []
+    for _ in range(10):
+        net = LeNet5()
+        G = torch.func.grad(lambda X, net=net: net(X).sum())(torch.randn(4, 1, 32, 32)) ** 2
+        shares.append(crop(G, m).sum() / G.sum())
+    return torch.stack(shares).mean()
+
+
 answers(
     "04.9",
-    right=[middle, middle_with_ratio_of_sums],
+    right=[middle, middle_with_ratio_of_sums, middle_by_func],
     wrong={
+        "a formula": lambda m: 1 - (1 - m / 32) ** 1.2,
+        "one network": lambda m: middle(m, networks=1),
         "not squared": partial(middle, measure=torch.abs),
         "signed": partial(middle, measure=lambda G: G),
         "one convolution": partial(middle, make=lambda: LeNet5().conv1),
         "not a number": lambda m: [middle(m)],
     },
     equivalent={
-        **alike(
-            "the mean over a few more or fewer gives the same share, within the band",
-            *("10 -> 11", "10 -> 9", "4 -> 5", "4 -> 3"),
-        ),
-        **alike(
-            "half of 33 is 16 again; a 33rd row of pixels is left over by the poolings",
-            *("32 -> 33", "32 -> 33 #2", "32 -> 33 #3", "32 -> 33 #4"),
-        ),
+        **alike("half of 33 is 16 again", "32 -> 33 #3", "32 -> 33 #4"),
+        "mean for sum": "the share is one of gradients, whatever their scale",
     },
 )
 
@@ -416,3 +427,7 @@ answers(
         "side by side": lambda columns, shape, k: columns.reshape(*shape[:2], -1, shape[3] - k + 1),
     },
 )
+
+
+also_right("04.6", "both are 0", "ends exchanged in '(0.0, 0)'")
+also_right("04.6", "the solution leaves evaluation mode: this goes back", "leaves another mode")

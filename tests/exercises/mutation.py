@@ -20,6 +20,14 @@ OPERATORS = (  # each and what it is taken for, by the names of their classes in
 )
 SWAPPED = dict(re.findall(r"(\w+)-(\w+)", OPERATORS))
 METHODS = {"clone", "t", "flatten", "contiguous", "mean", "sum", "squeeze"}
+ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv)
+TAKEN_FOR = (  # functions, both ways
+    "max-min amax-amin sum-mean zeros-ones zeros_-ones_ new_zeros-new_ones relu-sigmoid ceil-floor "
+    "stack-cat argmax-argmin cumsum-cumprod conv2d-conv_transpose2d randn-rand MaxPool2d-AvgPool2d "
+    "ReLU-Sigmoid sqrt-square softmax-log_softmax rows-columns"
+)
+FUNCTIONS = dict(re.findall(r"(\w+)-(\w+)", TAKEN_FOR))
+FUNCTIONS |= {other: one for one, other in FUNCTIONS.items()}
 
 
 def mutants(exercise):
@@ -33,9 +41,13 @@ def mutants(exercise):
 
 def code_mutants(exercise):
     tree = ast.parse(solution_source(exercise.id))
+    parameters = [argument.arg for argument in tree.body[0].args.args]
+    raised = [node for node in ast.walk(tree) if isinstance(node, ast.Raise)]
+    told = {id(part) for node in raised for part in ast.walk(node)}  # words for people
     made, count = {}, Counter()
     for node in ast.walk(tree):
-        for words, changed in _changes(node):
+        more = () if id(node) in told else _more_changes(node, parameters)
+        for words, changed in (*_changes(node), *more):
             count[words] += 1
             name = words if count[words] == 1 else f"{words} #{count[words]}"
             mutated = copy.deepcopy(tree, {id(node): changed})  # a copy but for this node
@@ -87,6 +99,46 @@ def _changes(node):
             yield "raise dropped", ast.Pass()
 
 
+def _more_changes(node, parameters):
+    """Slips of whole parts: an operand, a statement, a bound of a slice, another name."""
+    text = ast.unparse(node) if isinstance(node, ast.expr | ast.stmt) else ""
+    match node:
+        case ast.BinOp(left=left, op=op, right=right):
+            yield f"only the left of '{text}'", left
+            yield f"only the right of '{text}'", right
+            usual = SWAPPED.get(type(op).__name__)
+            for other in ARITHMETIC:
+                if isinstance(op, ARITHMETIC) and other not in (type(op), getattr(ast, usual)):
+                    yield f"{other.__name__} in '{text}'", _with(node, op=other())
+        case ast.Compare(ops=[_]):
+            yield f"'{text}' always true", ast.Constant(True)
+            yield f"'{text}' never true", ast.Constant(False)
+        case ast.Constant(value=float(value)):
+            yield f"{value} -> {value * 1.5 + 0.5}", _with(node, value=value * 1.5 + 0.5)
+        case ast.Name(id=name, ctx=ast.Load()) if name in parameters:
+            for other in parameters:
+                if other != name:
+                    yield f"{other} for {name}", _with(node, id=other)
+        case ast.Name(id=name) | ast.Attribute(attr=name) if name in FUNCTIONS:
+            key = "id" if isinstance(node, ast.Name) else "attr"
+            if isinstance(node.ctx, ast.Load):
+                yield f"{FUNCTIONS[name]} for {name}", _with(node, **{key: FUNCTIONS[name]})
+        case ast.Slice(lower=lower, upper=upper, step=step):
+            for part, given in (("lower", lower), ("upper", upper), ("step", step)):
+                if given is not None:
+                    yield f"{part} dropped in '{ast.unparse(node)}'", _with(node, **{part: None})
+        case ast.Call(args=args) if len(args) > 1:
+            yield f"last argument dropped in '{text}'", _with(node, args=args[:-1])
+        case ast.Assign() | ast.AugAssign() | ast.For() | ast.While() | ast.If() | ast.With():
+            yield f"dropped: {text.splitlines()[0]}", ast.Pass()
+        case ast.Expr(value=ast.Call()):
+            yield f"dropped: {text}", ast.Pass()
+        case ast.Tuple(elts=[one, *_, last], ctx=ast.Load()) | ast.List(elts=[one, *_, last]):
+            if ast.unparse(one) == ast.unparse(last):
+                return
+            yield f"ends exchanged in '{text}'", _with(node, elts=[last, *node.elts[1:-1], one])
+
+
 def _swapped(operator):
     return getattr(ast, SWAPPED[type(operator).__name__])()
 
@@ -123,7 +175,36 @@ def result_mutants(exercise):
         first.detach().view(-1)[0] += 1
         return result
 
-    made = {"returns nothing": after(lambda y: None), "prints": after(print)}
+    def seeding(*args, **kwargs):
+        torch.manual_seed(0)
+        return solution(*args, **kwargs)
+
+    def after_a_change(change):
+        """Something is done to the first network, or tensor, that was passed."""
+
+        def answer(*args, **kwargs):
+            result = solution(*args, **kwargs)
+            change(next(value for value in args if isinstance(value, first)))
+            return result
+
+        return answer
+
+    made = {"returns nothing": after(lambda y: None), "prints": after(print), "seeds": seeding}
+    made["returns the function"] = lambda *args, **kwargs: solution
+    if inspect.signature(solution).parameters:
+        made["returns its first argument"] = lambda *args, **kwargs: [*args, *kwargs.values()][0]
+    first = torch.nn.Module
+    if any(isinstance(value, first) for value in cases[0].case.args):
+        made["leaves another mode"] = after_a_change(lambda net: net.train(not net.training))
+        if any(list(v.parameters()) for v in cases[0].case.args if isinstance(v, first)):
+            made["freezes its argument"] = after_a_change(
+                lambda net: [p.requires_grad_(not p.requires_grad) for p in net.parameters()]
+            )
+    elif any(isinstance(v, torch.Tensor) and v.is_floating_point() for v in cases[0].case.args):
+        first = torch.Tensor
+        made["argument requires gradients"] = after_a_change(
+            lambda X: X.requires_grad_() if X.is_floating_point() and X.is_leaf else None
+        )
     example = cases[0].expected
     if any(str(case.expected) != str(example) for case in cases):
         made["hard-coded example"] = lambda *args, **kwargs: copy.deepcopy(example)

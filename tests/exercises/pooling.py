@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from course_utils.nets.pooling import adaptive_windows, pool2d_windows
-from exercises import alike, answers
+from exercises import alike, also_right, answers
 
 SAME_AXIS = "axes 2 and -2 are the same one in (N, C, H, W)"
 
@@ -158,8 +158,12 @@ def over(*axes):
 
 answers(
     "02.6",
-    right=[F.max_pool2d, lambda X, window: windows(X, window).flatten(4).max(dim=4)[0]],
+    right=[
+        lambda X, window: windows(X, window).amax(dim=(4, 5)),
+        lambda X, window: windows(X, window).flatten(4).max(dim=4)[0],
+    ],
     wrong={
+        "PyTorch's own": F.max_pool2d,
         "start": lambda X, window: F.max_pool2d(X, window, 1)[
             :, :, : X.shape[2] // window, : X.shape[3] // window
         ],
@@ -200,9 +204,16 @@ answers(
     "02.8",
     right=[
         dilated_by_gather,
-        lambda X, window, dilation, stride=1: F.max_pool2d(X, window, stride, 0, dilation),
+        lambda X, window, dilation, stride=1: (
+            X.unfold(2, dilation * (window - 1) + 1, stride)
+            .unfold(3, dilation * (window - 1) + 1, stride)[..., ::dilation, ::dilation]
+            .amax(dim=(4, 5))
+        ),
     ],
     wrong={
+        "PyTorch's own": lambda X, window, dilation, stride=1: F.max_pool2d(
+            X, window, stride, 0, dilation
+        ),
         "dilation ignored": lambda X, window, dilation, stride=1: F.max_pool2d(X, window, stride),
         "full window": lambda X, window, dilation, stride=1: F.max_pool2d(
             X, dilation * (window - 1) + 1, stride
@@ -352,6 +363,13 @@ def area_by_axes(X, window):
     return X
 
 
+def area_by_triangles(X, window):
+    """The sums up to each place are products with a triangle of ones."""
+    rows, columns = (torch.ones(n, n + 1, dtype=X.dtype).triu(1) for n in X.shape[2:])
+    S, k = rows.T @ X @ columns, window
+    return (S[..., k:, k:] - S[..., :-k, k:] - S[..., k:, :-k] + S[..., :-k, :-k]) / k**2
+
+
 def corner_subtracted(X, window):
     k, S = window, F.pad(X, (1, 0, 1, 0)).cumsum(2).cumsum(3)
     return (S[..., k:, k:] - S[..., :-k, k:] - S[..., k:, :-k] - S[..., :-k, :-k]) / k**2
@@ -359,8 +377,9 @@ def corner_subtracted(X, window):
 
 answers(
     "02.12",
-    right=[area_by_axes, lambda X, window: F.avg_pool2d(X, window, 1)],
+    right=[area_by_axes, area_by_triangles],
     wrong={
+        "PyTorch's own": lambda X, window: F.avg_pool2d(X, window, 1),
         "no zeros in front": lambda X, window: area_by_axes(X, window)[..., 1:, 1:],
         "not divided": lambda X, window: area_by_axes(X, window) * window**2,
         "corner subtracted": corner_subtracted,
@@ -384,15 +403,22 @@ answers(
         lambda layer: torch.tensor(unsteady(layer)),
     ],
     wrong={
+        "numbers from the text": lambda layer: {"Identity": 0.71}.get(
+            type(getattr(layer, "layer", layer)).__name__, 0.22
+        ),
         "other images": partial(unsteady, change=torch.rand_like),
         "along the height": partial(unsteady, change=lambda X: X.roll(1, 2)),
         "signed mean": partial(unsteady, measure=torch.mean),
     },
-    equivalent={
-        "1 -> 2": "noise has no memory: moved by two pixels it is as strange as by one",
-        **alike(
-            "an experiment of another size gives the same share, within the band",
-            *("500 -> 501", "500 -> 499", "16 -> 17", "16 -> 15", "16 -> 17 #2", "16 -> 15 #2"),
-        ),
-    },
+    equivalent=alike(
+        "the two outputs are alike in size",
+        "ends exchanged in '(layer(X), layer(X.roll(1, dims=3)))'",
+    ),
 )
+
+
+for overwritten in ("02.3", "02.6"):
+    also_right(overwritten, "every number is written over", "new_ones for new_zeros")
+also_right("02.3", "in any order", "ends exchanged in '('max', 'avg')'")
+also_right("02.6", "in any order", "ends exchanged in '(2, 3)'")
+also_right("02.11", "in any order", "ends exchanged in '(-2, -1)'")

@@ -2,7 +2,9 @@
 
 import base64
 import contextlib
+import copy
 import io
+import math
 import re
 import signal
 import threading
@@ -28,20 +30,63 @@ from course_utils.exercises import (
     solve,
 )
 from course_utils.exercises.chapters import convolution, lenet, pooling
+from course_utils.exercises.checker.call import call
 from course_utils.exercises.checker.compare import difference
 from course_utils.exercises.checker.declare import Band, exercise
 from course_utils.exercises.checker.show import as_html, as_text, image_html, value_text
+from course_utils.exercises.checker.spy import AGAIN
 from course_utils.exercises.checker.time_limit import TimeUp, limited
+from course_utils.exercises.checker.trial import prepared_cases, try_case
 from course_utils.exercises.progress import progress_text, remember, solved
-from course_utils.exercises.registry import find
+from course_utils.exercises.registry import all_exercises, find
 
 # What kind of mistake it looks like
 
 
 def pool2d_ignoring_stride(X, pool_size, mode="max", stride=None):
-    if mode not in ("max", "avg"):
-        raise ValueError
-    return pooling.strided_reference(X, pool_size, mode, (1, 1))
+    return pooling.ex02_3_pool2d(X, pool_size, mode, (1, 1))
+
+
+def amax(X, window, stride=None):
+    """Max pooling by hand, as 02.6 wants it."""
+    stride = stride or window
+    return X.unfold(2, window, stride).unfold(3, window, stride).amax(dim=(4, 5))
+
+
+def rebound(net, X, y, lr):
+    for p in net.parameters():
+        p = p - lr  # a new tensor: the net never sees it
+    return F.cross_entropy(net(X), y).item()
+
+
+def never_reset(scores, patience):
+    best, count = scores[0], 0
+    for i, score in enumerate(scores[1:], 1):
+        best, count = (score, count) if score > best else (best, count + 1)
+        if count >= patience:
+            return i
+    return len(scores) - 1
+
+
+def stays_in_eval(net, X):
+    with torch.no_grad():
+        return net.eval()(X)
+
+
+def shallow(net, num_classes):
+    """Only the last layer is new: all the others are those of the original, now frozen."""
+    new = copy.copy(net)
+    new._modules = dict(net._modules)
+    new.requires_grad_(False)
+    new.fc = torch.nn.Linear(net.fc.in_features, num_classes, dtype=net.fc.weight.dtype)
+    return new
+
+
+def in_a_loop(y, y_hat, num_classes):
+    counts = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+    for true, predicted in zip(y, y_hat, strict=True):
+        counts[true, predicted] += 1
+    return counts
 
 
 @pytest.mark.parametrize(
@@ -49,19 +94,19 @@ def pool2d_ignoring_stride(X, pool_size, mode="max", stride=None):
     [
         ("02.3", pool2d_ignoring_stride, "stride is ignored"),
         ("02.5", lambda X: F.avg_pool2d(X, 3, 1, 1) + 0, "zeros of the padding count"),
-        ("02.6", lambda X, window: F.max_pool2d(X, window)[0], "batch dimension is dropped"),
-        ("02.6", lambda X, window: F.max_pool2d(X, window).detach(), "no gradient reaches `X`"),
-        ("02.6", lambda X, window: F.max_pool2d(X.mul_(1.5), window), "argument `X` in place"),
-        ("02.6", lambda X, window: F.max_pool2d(X, window).float(), "not torch.float64"),
-        ("02.6", lambda X, window: F.max_pool2d(X, window).flatten(1), "the shape is not"),
-        ("02.6", lambda X, window: F.max_pool2d(X, window).mT, "axes are in another order"),
-        ("02.6", lambda X, window: F.max_pool2d(X, window, ceil_mode=True), "one too large"),
-        ("02.6", lambda X, window: print(F.max_pool2d(X, window)), "prints its result"),
+        ("02.6", lambda X, window: amax(X, window)[0], "batch dimension is dropped"),
+        ("02.6", lambda X, window: amax(X, window).detach(), "no gradient reaches `X`"),
+        ("02.6", lambda X, window: amax(X.mul_(1.5), window), "argument `X` in place"),
+        ("02.6", lambda X, window: amax(X, window).float(), "not torch.float64"),
+        ("02.6", lambda X, window: amax(X, window).flatten(1), "the shape is not"),
+        ("02.6", lambda X, window: amax(X, window).mT, "axes are in another order"),
+        ("02.6", lambda X, window: amax(F.pad(X, (0, window, 0, window)), window), "one too large"),
+        ("02.6", lambda X, window: print(amax(X, window)), "prints its result"),
         ("02.6", lambda X, window: [X].clear(), "returns None"),
-        ("02.6", lambda X, window: F.max_pool2d(X, window).tolist(), "a list instead of a tensor"),
-        ("02.6", lambda X, window: F.max_pool2d(X, window).numpy(), "NumPy ndarray"),
-        ("02.6", lambda X, window: torch.tensor([[[[5.0]]]]), "one example is typed in"),
-        ("02.8", lambda X, window, dilation, stride=1: F.max_pool2d(X, window, stride),
+        ("02.6", lambda X, window: amax(X, window).tolist(), "a list instead of a tensor"),
+        ("02.6", lambda X, window: amax(X, window).numpy(), "NumPy ndarray"),
+        ("02.6", lambda X, window: torch.tensor([[[[5.0]]]]), "whatever goes in"),
+        ("02.8", lambda X, window, dilation, stride=1: amax(X, window, stride),
          "`dilation` is ignored"),
         ("02.3", lambda X, pool_size, mode="max", stride=None: pooling.ex02_3_pool2d(
             X, pool_size, "max", stride), "`mode` is ignored"),
@@ -71,9 +116,23 @@ def pool2d_ignoring_stride(X, pool_size, mode="max", stride=None):
         ("03.1", lambda n, k, p, s: (n + 2 * p - k) / s + 1, "no whole number"),
         ("01.1", lambda k, d=1: d * (k - 1) // 2, "must raise ValueError; it returned"),
         # Right where a rest is left over: the guess "rounded down" must hold for other cases too.
-        ("01.8", lambda pixels, k: (pixels - 1) // (k - 1) + 1, "off by one"),
+        ("01.8", lambda pixels, k: (pixels - 1) // (k - 1) + 1, "It is one too large."),
         ("03.10", lambda net, X, y, lr: lenet.step_by_backward(net, X, y, -lr), "climbs"),
         ("02.6", lambda X, window: exit(), "SystemExit"),
+        # What was done, whatever came out
+        ("01.3", convolution.corr1d_by_torch, "uses `conv1d`"),
+        ("02.6", F.max_pool2d, "uses `max_pool2d`"),
+        ("02.9", pooling.backward_by_autograd, "uses `grad`"),
+        ("03.5", in_a_loop, "Python goes round for every entry of `y`"),
+        ("03.9", math.log, "0 images went through a network"),
+        ("05.6", lambda X, size: torch.nn.Parameter(X, False).data, "shares memory with `X`"),
+        ("05.5", lambda X, p: (torch.manual_seed(1), F.dropout2d(X, p))[1], "It seeds the random"),
+        ("07.8", stays_in_eval, "leaves `net` with another mode"),
+        ("08.10", shallow, "shares memory with `net`"),
+        ("08.10", shallow, "leaves `net` with another `requires_grad`"),
+        # What was seen, and no more
+        ("03.10", rebound, "`net` is as it was before"),
+        ("04.8", never_reset, "goes on after a new best"),
         ("02.6", lambda X: X, "TypeError"),
         ("02.6", lambda X, window: undefined_name, "NameError"),  # noqa: F821
         ("02.6", lambda X, window: (lambda f: f(f))(lambda f: f(f)), "RecursionError"),
@@ -84,6 +143,69 @@ def test_diagnosis(id, wrong, words):
     result = judge(id, wrong)
     assert result.status == "wrong"
     assert words in as_text(result)
+
+
+@pytest.mark.parametrize(
+    ("id", "wrong", "words"),
+    [
+        ("09.5", lambda p, q, n: True, "one too"),
+        ("03.10", rebound, "lr"),
+        ("04.8", never_reset, "off by one"),
+        ("02.4", lambda X, window: pooling.ex02_4_avg_pool_by_conv(X, window) * 1.0001, "1 times"),
+        ("02.13", lambda layer: 0.5, "0.7"),
+        ("07.10", lambda layers, batch_norm: 0.5, "0.3"),
+    ],
+)
+def test_nothing_is_said_that_was_not_seen(id, wrong, words):
+    """Neither a wrong guess, nor the answer of an experiment."""
+    result = judge(id, wrong)
+    assert result.status == "wrong"
+    assert words not in as_text(result).replace("`lr`", "").partition("\n")[2].rpartition("\n")[2]
+
+
+EXPERIMENTS = [e for e in all_exercises() if e.kind == "experiment"]
+
+
+@pytest.mark.parametrize("exercise", EXPERIMENTS, ids=lambda e: e.id)
+def test_an_experiment_that_was_not_made_is_not_believed(exercise):
+    """The very number, typed in: what was done is asked for, and the number not given away."""
+    for prepared in prepared_cases(exercise):
+        number = call(exercise.solution, prepared.case, exercise).result
+        _, failure = try_case(exercise, lambda *_, number=number, **__: number, prepared)
+        assert failure.objections and failure.difference is None
+        assert not exercise.reveals and "about" not in prepared.case.note
+
+
+@pytest.mark.parametrize("exercise", EXPERIMENTS, ids=lambda e: e.id)
+def test_an_experiment_whose_number_was_not_used_is_not_believed(exercise):
+    """Everything is done, but what is returned is the number of another time."""
+
+    def judged(prepared):
+        number = call(exercise.solution, prepared.case, exercise, seed=AGAIN).result
+
+        def answer(*args, **kwargs):
+            exercise.solution(*args, **kwargs)
+            return number
+
+        return try_case(exercise, answer, prepared)[1]
+
+    assert any(judged(prepared) for prepared in prepared_cases(exercise))
+
+
+def test_solutions_leave_no_traces():
+    """What the solution does, answers may do: so it must be little."""
+    allowed = {
+        (exercise.id, trace)
+        for exercise in all_exercises()
+        for prepared in prepared_cases(exercise)
+        for trace in prepared.allowed
+    }
+    assert sorted({id for id, _ in allowed}) == ["03.6", "04.6", "06.6"]
+
+
+def test_a_net_is_shown_whole():
+    text = as_text(judge("07.8", lambda net, X: net(X) * 2))
+    assert "Linear(in_features=6, out_features=2" in text and "(net, X)" in text
 
 
 def test_smallest_case_is_shown():
@@ -218,14 +340,14 @@ def test_answers_get_copies_and_leave_the_random_state_alone():
     torch.manual_seed(5)
     judge("02.13", pooling.ex02_13_unsteadiness)
     torch.testing.assert_close(torch.rand(3), expected)
-    judge("02.6", lambda X, window: F.max_pool2d(X.zero_(), window))
-    assert judge("02.6", F.max_pool2d).passed, "an earlier answer spoilt the cases"
+    judge("02.6", lambda X, window: amax(X.zero_(), window))
+    assert judge("02.6", amax).passed, "an earlier answer spoilt the cases"
 
 
 def test_what_is_printed_is_kept_back_until_something_is_wrong(capsys):
     def chatty(X, window, more=0):
         print("looking at", tuple(X.shape))
-        return F.max_pool2d(X, window) + more
+        return amax(X, window) + more
 
     assert judge("02.6", chatty).passed
     assert capsys.readouterr().out == ""
@@ -317,7 +439,7 @@ def test_the_kind_of_difference(actual, expected, kind):
 
 
 def test_differing_cells_are_marked_in_text_and_in_html():
-    result = judge("02.6", lambda X, window: F.max_pool2d(X, window) + (X.numel() > 6))
+    result = judge("02.6", lambda X, window: amax(X, window) + (X.numel() > 6))
     assert "[" in as_text(result).split("yours")[1]
     assert "outline:2px" in as_html(result)
     assert as_text(result) == as_text(judge("02.6", result.failure.fn)), "the same each time"
@@ -363,7 +485,7 @@ def file(tmp_path, monkeypatch):
 
 
 def test_check_prints_and_remembers(file, capsys):
-    result = check("02.6", F.max_pool2d)
+    result = check("02.6", amax)
     assert result.passed
     assert capsys.readouterr().out == "✅ 02.6 Repair: four mistakes in five lines: passed\n"
     assert solved() == {"02.6"}
@@ -375,7 +497,7 @@ def test_wrong_or_missing_answers_raise_only_in_strict_mode(file, monkeypatch):
     check("02.6", None)
     check("02.6", F.avg_pool2d)
     monkeypatch.setenv("COURSE_EXERCISES", "strict")
-    check("02.6", F.max_pool2d)
+    check("02.6", amax)
     for answer in (None, F.avg_pool2d):
         with pytest.raises(ExerciseError, match=re.escape("02.6")):
             check("02.6", answer)
@@ -444,7 +566,7 @@ def test_an_unwritable_place_is_said_and_does_no_harm(tmp_path, monkeypatch, cap
     (tmp_path / "folder").mkdir()
     monkeypatch.setenv("COURSE_PROGRESS_FILE", str(tmp_path / place))
     assert solved() == set()
-    assert check("02.6", F.max_pool2d).passed
+    assert check("02.6", amax).passed
     assert "could not be saved" in capsys.readouterr().out
     progress_bar("02")
 
@@ -452,7 +574,7 @@ def test_an_unwritable_place_is_said_and_does_no_harm(tmp_path, monkeypatch, cap
 def test_none_keeps_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_PROGRESS_FILE", "none")
     monkeypatch.chdir(tmp_path)
-    assert check("02.6", F.max_pool2d).passed
+    assert check("02.6", amax).passed
     assert solved() == set()
     assert list(tmp_path.iterdir()) == []
 

@@ -361,20 +361,33 @@ def spread(depth, power=2, dims=1, move=0, root=0.5, mean=False):
     return float((shares * (distance.abs() if mean else distance**2)).sum() ** root)
 
 
+def spread_of_all_at_once(depth):
+    side = 2 * depth + 1
+    images = [torch.zeros(1, 1, side, side, requires_grad=True) for _ in range(20)]
+    widths = [*pairwise([1] + [16] * depth)]
+    nets = [nn.Sequential(*[nn.Conv2d(a, b, 3) for a, b in widths]) for _ in images]
+    total = sum(net(X).sum() for net, X in zip(nets, images, strict=True))
+    rows = torch.cat(torch.autograd.grad(total, images)).square().sum((0, 1, 3))
+    distance = torch.arange(-depth, depth + 1.0)
+    return (rows @ distance**2 / rows.sum()) ** 0.5
+
+
 answers(
     "06.11",
     right=[
         partial(spread, dims=0),
-        lambda depth: (2 * depth / 3) ** 0.5,  # who knows the theory has earned it
+        spread_of_all_at_once,
     ],
     wrong={
+        "a formula": lambda depth: (2 * depth / 3) ** 0.5,
         "not squared": partial(spread, power=1),
         "mean distance": partial(spread, root=1, mean=True),
         "one row off": partial(spread, move=1),
     },
     equivalent={
         "20 -> 21": ANY_COUNT,
-        "20 -> 19": ANY_COUNT,
+        "ones for zeros": "the net is linear: what the image is does not matter",
+        "mean for sum #3": "the scale of the gradients does not matter",
         "1 -> 2 #3": "a second image changes nothing: the first is looked at",
         "0 -> -1 #2": FIRST,
         "0 -> -1 #3": FIRST,

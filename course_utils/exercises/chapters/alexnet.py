@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from course_utils.exercises.chapters.inputs import (
     counting,
+    differs_from,
     distinct,
     refused,
     several,
@@ -20,6 +21,7 @@ TITLE = "AlexNet"
 
 @exercise(
     title="The gradient of ReLU",
+    forbids=r"backward|grad|\w*_backward",
     kind="warm-up",
     minutes=2,
     cases=lambda: [
@@ -213,8 +215,20 @@ def dropout_case(*shape, p, training=None, dtype=torch.float32, note=""):
     return case(pattern(*shape).to(dtype), p, *told, expected=expected, note=note)
 
 
+def draws_anew(outcome, again):
+    """A second call, with other random numbers, must hit others."""
+    X = outcome.arguments["X"]
+    if not isinstance(outcome.raw, torch.Tensor) or torch.equal(X, outcome.raw):
+        return ""
+    second = again().raw
+    same = isinstance(second, torch.Tensor) and torch.equal(second, outcome.raw)
+    return "A second call hits just the same: every call must draw anew." if same else ""
+
+
 @exercise(
     title="Drop whole channels",
+    witness=draws_anew,
+    shares=("X",),  # where nothing is dropped, as PyTorch's own
     kind="code",
     minutes=10,
     cases=lambda: [
@@ -299,8 +313,25 @@ def erase_random(X, size, more, n):
     return erase_at(X, size, *[torch.randint(max(1, m - size + more), (n,)) for m in X.shape[2:]])
 
 
+def places_alike(outcome, again):
+    """Drawn anew, and no place far more often than another: a chi-square test at 5 sigma."""
+    N = len(outcome.arguments["X"])
+    if N < 100 or not isinstance(outcome.raw, torch.Tensor):
+        return ""
+    corners = (factors(outcome.raw)[:, 0] == 0).flatten(1).double().argmax(dim=1)
+    hits = torch.bincount(corners).double()
+    hits = hits[hits > 0]
+    free = max(1, len(hits) - 1)
+    unequal = (hits - N / len(hits)).square().sum() / (N / len(hits))
+    limit = free * (1 - 2 / (9 * free) + 5 * (2 / (9 * free)) ** 0.5) ** 3  # Wilson, Hilferty
+    if unequal > limit:
+        return "Some places are hit far more often than others: all should be equally likely."
+    return draws_anew(outcome, again)
+
+
 @exercise(
     title="Erase a square",
+    witness=places_alike,
     kind="code",
     minutes=20,
     cases=lambda: [
@@ -355,6 +386,8 @@ def broken_dropout(X, p, training):
         dropout_case(70, 80, p=0.25, training=True, dtype=torch.float64),
     ],
     stub=broken_dropout,
+    witness=draws_anew,
+    shares=("X",),
     view=seen_of_dropout,
     misconceptions={
         "what is kept is not scaled up in training": lambda X, p, training: (
@@ -585,9 +618,22 @@ def ex05_11_merge_convs(first, second):
     return merged
 
 
+def ratio_of_the_gradients(outcome, again):
+    depth, gradients = outcome.arguments["depth"], outcome.spy.gradients(64, 64)
+    layers = len(outcome.spy.results("linear|addmm|matmul|mm"))
+    if layers != depth:
+        return f"The batch went through {layers} linear layers, not {depth}."
+    if len(gradients) < min(depth, 2):
+        return "The gradients of the first and of the last weight were not both looked at."
+    ratios = [a.norm() / b.norm() for a in gradients for b in gradients if a is not b]
+    what = "The size of one of these gradients, divided by that of another,"
+    return differs_from(outcome, *ratios, *[1.0] * (depth == 1), what=what)
+
+
 @exercise(
     title="Experiment: what depth does to a gradient",
     kind="experiment",
+    witness=ratio_of_the_gradients,
     minutes=15,
     cases=lambda: [
         case(1, expected=Band(0.999999, 1.000001), note="the first layer is the last"),

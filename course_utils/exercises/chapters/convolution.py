@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from course_utils.exercises.chapters.inputs import (
     counting,
+    differs_from,
     distinct,
     refused,
     several,
@@ -85,6 +86,7 @@ def corr1d_by_torch(x, w, stride=1):
 
 @exercise(
     title="One dimension",
+    forbids=r"\w*conv\w*",
     kind="code",
     minutes=10,
     cases=lambda: [
@@ -143,6 +145,7 @@ def corr2d_by_torch(X, K):
         case(counting(2, 3) + 1, torch.tensor([[2.0]]), note="a kernel of one number"),
         case(distinct(6, 5).double(), distinct(3, 2).double()),
         case(counting(3, 3).long(), torch.tensor([[0.5, 0.25]]), note="whole numbers, fractions"),
+        case(distinct(4, 3).double(), distinct(2, 2), note="float64 and float32"),
     ],
     reference=corr2d_by_torch,
     stub=broken_corr2d,
@@ -213,6 +216,7 @@ def ex01_5_gaussian(k, sigma):
 
 @exercise(
     title="1×1 without a convolution",
+    forbids=r"\w*conv\w*",
     kind="code",
     minutes=10,
     cases=lambda: [
@@ -313,9 +317,30 @@ def ex01_8_layers_needed(pixels, k):
     return -(-(pixels - 1) // (k - 1))
 
 
+def learned_from_noise(outcome, again):
+    """Whatever kernel made the edges: least squares errs by what it makes of the noise alone."""
+    images, noises = ([t for t in outcome.spy.drawn(n * n) if t.numel() == n * n] for n in (64, 62))
+    sigma = outcome.arguments["sigma"]
+    if not images:
+        return "No random image of 64 × 64 pixels was drawn."
+    if not sigma:
+        return ""
+    if not noises:
+        return "No noise for the 62 × 62 numbers of the edges was drawn."
+    if any(t.min() >= 0 for t in (images[-1], noises[-1])):
+        return "Not all random numbers are normal ones: none is below zero."
+    windows = F.unfold(images[-1].reshape(1, 1, 64, 64).double(), 3)[0].T
+    noise = noises[-1].double().reshape(-1, 1)
+    error = torch.linalg.lstsq(windows, noise).solution.abs().max()
+    what = "The largest error of a kernel learned from this image and this noise"
+    return differs_from(outcome, sigma * error, error, what=what, rtol=0.05, atol=0.005)
+
+
 @exercise(
     title="Experiment: how much noise does learning bear?",
+    seconds=15,
     kind="experiment",
+    witness=learned_from_noise,
     minutes=20,
     cases=lambda: [
         # each of nine weights is off by about sigma / 62: bands far out in the tails of the largest
@@ -352,6 +377,7 @@ def matrix_by_probing(K, n):
 
 @exercise(
     title="The matrix of a convolution",
+    forbids=r"\w*conv\w*",
     kind="code",
     minutes=30,
     cases=lambda: [

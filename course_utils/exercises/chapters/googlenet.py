@@ -6,7 +6,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils.exercises.chapters.inputs import counting, distinct, several, used_norm
+from course_utils.exercises.chapters.inputs import (
+    counting,
+    differs_from,
+    distinct,
+    root_mean_square,
+    several,
+    used_norm,
+)
 from course_utils.exercises.chapters.portraits import portrait
 from course_utils.exercises.checker.declare import Band, case, exercise
 from course_utils.measure import count_parameters
@@ -302,22 +309,10 @@ def ex07_7_running(mean, batch_mean, momentum):
     return (1 - momentum) * mean + momentum * batch_mean
 
 
-class Watched(nn.Sequential):
-    """Keeps its mode in a buffer, where a change of the argument is looked for."""
-
-    def __init__(self, *layers):
-        super().__init__(*layers)
-        self.register_buffer("mode", torch.tensor(True))
-
-    def train(self, mode=True):
-        self.mode.fill_(mode)
-        return super().train(mode)
-
-
 def small_classifier(channels, classes, dropout=0.0):
     """A small network that is in training mode, as new networks are."""
     start = (nn.Conv2d(channels, 6, 3), used_norm(6), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
-    net = Watched(*start, nn.Flatten(), nn.Dropout(dropout), nn.Linear(6, classes))
+    net = nn.Sequential(*start, nn.Flatten(), nn.Dropout(dropout), nn.Linear(6, classes))
     nn.init.normal_(net[6].weight)
     return net
 
@@ -351,14 +346,16 @@ def broken_logits(net, X):
     ],
     explanation="In training mode the batch decides about each of its images, and the running "
     "averages move – with or without gradients. So: evaluation mode to look, and back to the mode "
-    "that was there, or the training that goes on would silently use the running averages.",
+    "that was there, or the training that goes on would silently use the running averages. "
+    "`net.train(mode)` does as well, unless parts had a mode of their own, as frozen layers have.",
 )
 def ex07_8_logits(net, X):
-    was_training = net.training
+    modes = [(module, module.training) for module in net.modules()]
     net.eval()
     with torch.no_grad():
         Y = net(X)
-    net.train(was_training)
+    for module, mode in modes:
+        module.training = mode
     return Y
 
 
@@ -413,17 +410,30 @@ def ex07_9_smallest_side(net, device="cpu"):
             side += 1
 
 
+def strength_behind_the_last(outcome, again):
+    layers, spy = outcome.arguments["layers"], outcome.spy
+    convolutions = [call for call in spy.calls if call.name == "conv2d"]
+    if len(convolutions) != layers:
+        return f"{len(convolutions)} convolutions were run, not {layers}."
+    if convolutions[0].args[0].shape[1:] != (64, 8, 8) or len(convolutions[0].args[0]) < 16:
+        return f"Images of shape {tuple(convolutions[0].args[0].shape)} were sent in."
+    last = spy.results("conv2d|batch_norm|relu_?")[-1]
+    what = "The root mean square of what came out of the last layer"
+    return differs_from(outcome, root_mean_square(F.relu(last)), what=what)
+
+
 @exercise(
     title="Experiment: how strong is the signal?",
     kind="experiment",
+    witness=strength_behind_the_last,
     minutes=10,
     cases=lambda: [
         # wide enough for three times the spread that twenty other random networks show
-        case(1, False, expected=Band(0.355, 0.395), note="about 0.375"),
-        case(2, False, expected=Band(0.12, 0.175), note="about 0.15"),
-        case(4, False, expected=Band(0.012, 0.046), note="about 0.03"),
-        case(1, True, expected=Band(0.69, 0.725), note="about 0.707, the root of 1/2"),
-        case(6, True, expected=Band(0.69, 0.725), note="as strong as after one layer"),
+        case(1, False, expected=Band(0.355, 0.395)),
+        case(2, False, expected=Band(0.12, 0.175)),
+        case(4, False, expected=Band(0.012, 0.046)),
+        case(1, True, expected=Band(0.69, 0.725)),
+        case(6, True, expected=Band(0.69, 0.725)),
     ],
     hints=[
         "`nn.Sequential(*[ConvReLU(…) for _ in range(layers)])`, `torch.randn`, no gradients.",

@@ -7,7 +7,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils.exercises.chapters.inputs import counting, distinct, several, shapes_after
+from course_utils.exercises.chapters.inputs import (
+    counting,
+    differs_from,
+    distinct,
+    several,
+    shapes_after,
+)
 from course_utils.exercises.chapters.portraits import portrait
 from course_utils.exercises.checker.declare import Band, case, exercise
 from course_utils.nets.lenet import lenet
@@ -142,6 +148,7 @@ def counted(y, y_hat, num_classes):
 
 @exercise(
     title="Confusion matrix",
+    loop_free="y",
     kind="code",
     minutes=15,
     cases=lambda: [
@@ -151,6 +158,7 @@ def counted(y, y_hat, num_classes):
         case(torch.tensor([1, 0]), torch.tensor([0, 1]), 4, note="classes that never occur"),
         case(torch.empty(0).long(), torch.empty(0).long(), 3, note="no example at all"),
         case(torch.randint(10, (50,)), torch.randint(10, (50,)), 10),
+        case(torch.randint(3, (400,)), torch.randint(3, (400,)), 3, note="many examples"),
     ],
     reference=counted,
     misconceptions={
@@ -284,9 +292,31 @@ def ex03_8_lenet(width):
     )
 
 
+def loss_of_what_was_made(outcome, again):
+    spy, classes = outcome.spy, outcome.arguments["num_classes"]
+    logits = [Y for Y in spy.results("linear|addmm|matmul") if Y.shape[-1:] == (classes,)]
+    count = sum(map(len, logits))
+    if count != 512:
+        return f"{count} images went through a network with {classes} outputs, not 512."
+    if sum(t.numel() for t in spy.drawn(28 * 28)) < 512 * 28 * 28:
+        return "No 512 random images of 28 × 28 pixels were drawn."
+    losses = [call for call in spy.calls if call.name in ("cross_entropy", "nll_loss")]
+    labels = [call.kwargs.get("target", call.args[-1]) for call in losses]
+    labels = labels or [t for t in spy.drawn() if not t.is_floating_point()]
+    labels = labels or [t for t in spy.results(".*") if t.dtype == torch.long and t.ndim == 1][:1]
+    labels = torch.cat([t.flatten() for t in labels]) if labels else torch.zeros(0)
+    if len(labels) != 512:
+        return f"The loss is that of {len(labels)} random labels, not of 512."
+    if labels.max() < 0.8 * classes:  # of 512 labels all are below it once in 10**49
+        return f"The labels go from 0 to {labels.max()}, but there are {classes} classes."
+    what = "The cross-entropy of the network's outputs and these labels"
+    return differs_from(outcome, F.cross_entropy(torch.cat(logits), labels), what=what, rtol=1e-4)
+
+
 @exercise(
     title="Experiment: the loss before learning",
     kind="experiment",
+    witness=loss_of_what_was_made,
     minutes=10,
     cases=lambda: [
         # log C, and what the small random weights of the last layer add to it
@@ -336,6 +366,7 @@ def step_without_clearing(net, X, y, lr):
 
 @exercise(
     title="One step of training by hand",
+    forbids=r"\w+\.step",
     kind="code",
     minutes=30,
     cases=lambda: [

@@ -7,7 +7,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils.exercises.chapters.inputs import counting, distinct, refused, several, used_norm
+from course_utils.exercises.chapters.inputs import (
+    counting,
+    differs_from,
+    distinct,
+    refused,
+    root_mean_square,
+    several,
+    used_norm,
+)
 from course_utils.exercises.chapters.portraits import portrait
 from course_utils.exercises.checker.declare import Band, Raises, case, exercise
 from course_utils.measure import count_parameters
@@ -106,6 +114,7 @@ def sides_by_pooling(side):
 
 @exercise(
     title="Sides",
+    forbids=r"\w*(conv|pool)\w*",
     kind="code",
     minutes=5,
     cases=lambda: [
@@ -405,15 +414,28 @@ def ex08_8_zero_init(net):
     return len(blocks)
 
 
+def strength_of_the_sum(outcome, again):
+    blocks, spy = outcome.arguments["blocks"], outcome.spy
+    convolutions = [call for call in spy.calls if call.name == "conv2d"]
+    if len(convolutions) != 2 * blocks:
+        return f"{len(convolutions)} convolutions were run; {blocks} blocks have {2 * blocks}."
+    if convolutions[0].args[0].shape != (8, 64, 8, 8):
+        return f"Images of shape {tuple(convolutions[0].args[0].shape)} were sent in."
+    last = spy.results("conv2d|batch_norm|relu_?")[-1]
+    what = "The root mean square of what came out of the last block"
+    return differs_from(outcome, root_mean_square(last), what=what)
+
+
 @exercise(
     title="Experiment: the sum grows",
     kind="experiment",
+    witness=strength_of_the_sum,
     minutes=10,
     cases=lambda: [
         # twice as wide as what fifteen other random networks show
-        case(1, expected=Band(0.98, 1.025), note="about 1"),
-        case(4, expected=Band(1.755, 1.825), note="about 1.8"),
-        case(12, expected=Band(3.07, 3.24), note="about 3.15"),
+        case(1, expected=Band(0.98, 1.025)),
+        case(4, expected=Band(1.755, 1.825)),
+        case(12, expected=Band(3.07, 3.24)),
     ],
     hints=[
         "`nn.Sequential(*[BasicBlock(64, 64) for _ in range(blocks)])`, left in training mode, "

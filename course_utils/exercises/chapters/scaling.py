@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from course_utils.exercises.chapters.inputs import several, slope
+from course_utils.exercises.chapters.inputs import differs_from, several, slope
 from course_utils.exercises.checker.declare import Band, case, exercise
 
 TITLE = "Scaling"
@@ -405,6 +405,20 @@ def ex10_10_repeated(n, size):
     return -n % size
 
 
+def wait_for_the_slowest(outcome, again):
+    n, spread = outcome.arguments["n"], outcome.arguments["spread"]
+    draws = outcome.spy.drawn(20_000)
+    count = sum(t.numel() for t in draws)
+    if count != 20_000 * n:
+        return f"{count:,} random numbers were drawn: {n} for each of 20,000 steps are meant."
+    one = len(draws) == 1 and draws[0].shape[:1] == (20_000,)
+    steps = draws[0].view(-1, n) if one else torch.cat([t.flatten() for t in draws]).view(n, -1).T
+    times = [1 + spread * steps.double(), 1 - spread * steps.double(), steps.double()]
+    slowest = [each.max(dim=1).values.mean() for each in times]
+    what = "The mean of the slowest, with these random numbers,"
+    return differs_from(outcome, *slowest, what=what, rtol=1e-5)
+
+
 SLOWEST = {1: 0.0, 8: 1.4236, 64: 2.3437}  # mean of the largest of so many normal numbers
 
 
@@ -415,7 +429,9 @@ def straggler_case(n, spread, **about):
 
 @exercise(
     title="Experiment: the slowest sets the pace",
+    seconds=15,
     kind="experiment",
+    witness=wait_for_the_slowest,
     minutes=15,
     cases=lambda: [
         straggler_case(1, 0.1, note="nobody to wait for"),
@@ -464,6 +480,7 @@ def statistics_by_squares(means, variances, counts):
 
 @exercise(
     title="Statistics of the whole",
+    shares=("means", "variances"),  # of a single process
     kind="code",
     minutes=25,
     cases=lambda: [

@@ -11,6 +11,14 @@ from dataclasses import dataclass
 import torch
 from torch.random import fork_rng
 
+from course_utils.exercises.checker.spy import (
+    SEED,
+    Spy,
+    flags,
+    forbidden,
+    left_behind,
+    state,
+)
 from course_utils.exercises.checker.time_limit import TimeUp, limited
 
 
@@ -33,16 +41,20 @@ class Trouble:
 class Outcome:
     """What one call gave. result: as returned (`trouble` None and not `endless`).
 
-    printed: what it printed. changed: names of arguments it modified in place.
-    gradients: {argument: tensor or None} where they were asked for.
+    printed: what it printed. gradients: {argument: tensor or None} where they were asked for.
+    traces: sentences about what it left behind, or used. raw: the result before the `view`.
+    arguments: {name: what became of it}. spy: the Spy that saw its calls.
     """
 
     result: object = None
     trouble: Trouble | None = None
     endless: bool = False
     printed: str = ""
-    changed: tuple = ()
     gradients: dict | None = None
+    traces: tuple = ()
+    raw: object = None
+    arguments: dict | None = None
+    spy: Spy | None = None
 
 
 def copied(value, grad=False):
@@ -68,48 +80,49 @@ def bind(solution, args, kwargs):
     return dict(inspect.signature(solution).bind(*args, **kwargs).arguments)
 
 
-def call(fn, case, exercise, grad=False, seconds=None):
+def call(fn, case, exercise, grad=False, seconds=None, seed=SEED):
     """Outcome of `fn` on copies of the arguments of `case`.
 
-    seconds: another limit than the exercise's.
+    seconds: another limit than the exercise's. seed: of the random numbers that it may draw.
     grad: also differentiate. The sum over the result's entries, each with its own weight, is
     differentiated with respect to every floating-point tensor.
     """
     args = copied(case.args, grad)
     kwargs = {name: copied(value, grad) for name, value in case.kwargs.items()}
     after = bind(exercise.solution, args, kwargs)
-    printed = io.StringIO()
+    before = bind(exercise.solution, case.args, case.kwargs)
+    flags_before = {name: flags(value) for name, value in after.items()}
+    printed, spy = io.StringIO(), Spy(keep=exercise.witness is not None)
 
     def attempt():
-        result = fn(*args, **kwargs)
+        raw = result = fn(*args, **kwargs)
+        spy.on = False
+        traces = (
+            ()
+            if grad
+            else (
+                *forbidden(exercise, fn, spy, after),
+                *left_behind(exercise, before, after, flags_before, raw),
+            )
+        )
         gradients = _gradients(result, after) if grad else None
         if exercise.view is not None and result is not None:
             result = exercise.view(result)
-        return result, gradients
+        return raw, result, gradients, traces
 
     try:
         # a stopped answer may leave its `no_grad` in force: `enable_grad` puts back what was
-        with contextlib.redirect_stdout(printed), fork_rng(devices=[]), torch.enable_grad():
-            # random answers repeat; not with 0, which drew the cases, and on no other device
-            torch.default_generator.manual_seed(1)
-            result, gradients = limited(seconds or exercise.seconds, attempt)
+        with contextlib.redirect_stdout(printed), fork_rng(devices=[]), torch.enable_grad(), spy:
+            # random answers repeat; on no other device
+            torch.default_generator.manual_seed(seed)
+            raw, result, gradients, traces = limited(seconds or exercise.seconds, attempt)
     except TimeUp:
         return Outcome(endless=True, printed=printed.getvalue())
     except (Exception, SystemExit) as error:
         return Outcome(trouble=_trouble(error, fn), printed=printed.getvalue())
-    changed = tuple(
-        name
-        for name, before in bind(exercise.solution, case.args, case.kwargs).items()
-        if name not in exercise.changes and not _unchanged(before, after[name])
-    )
     if exercise.changes:
-        result = {"returned": result, **{name: _state(after[name]) for name in exercise.changes}}
-    return Outcome(result, None, False, printed.getvalue(), changed, gradients)
-
-
-def _state(value):
-    """What an argument that may be changed has become: a module's state, or the value itself."""
-    return dict(value.state_dict()) if isinstance(value, torch.nn.Module) else value
+        result = {"returned": result, **{name: state(after[name]) for name in exercise.changes}}
+    return Outcome(result, None, False, printed.getvalue(), gradients, traces, raw, after, spy)
 
 
 def _gradients(result, arguments):
@@ -122,18 +135,6 @@ def _gradients(result, arguments):
     total = (result * weights.reshape(result.shape)).sum()
     found = torch.autograd.grad(total, list(inputs.values()), allow_unused=True)
     return dict(zip(inputs, found, strict=True))
-
-
-def _unchanged(before, after):
-    before, after = _state(before), _state(after)
-    if isinstance(before, torch.Tensor):
-        before, after = before.detach().nan_to_num(), after.detach().nan_to_num()
-        return torch.equal(before, after)
-    if isinstance(before, dict):
-        before, after = list(before.items()), list(after.items())
-    if isinstance(before, list | tuple):
-        return len(before) == len(after) and all(map(_unchanged, before, after))
-    return not isinstance(before, int | float | str) or before == after
 
 
 def _trouble(error, fn):

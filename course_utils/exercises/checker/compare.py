@@ -95,7 +95,7 @@ def _numbers(actual, expected, exercise, differs):
         return differs("type", f"{_described(actual)} instead of a number")
     if isinstance(expected, Band):
         inside = expected.low <= number <= expected.high
-        return None if inside else differs("band", f"{number:.4g} is not {expected}")
+        return None if inside else differs("band", f"{number:.4g} cannot come out here")
     if isinstance(expected, int):
         right = number == expected
         if right and not hasattr(number, "__index__"):

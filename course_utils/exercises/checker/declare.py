@@ -66,6 +66,10 @@ class Exercise:
     stub: Callable | None = None
     misconceptions: Mapping[str, Callable] = field(default_factory=dict)
     view: Callable | None = None
+    witness: Callable | None = None
+    forbids: str = ""
+    loop_free: str = ""
+    shares: Sequence[str] = ()
     changes: Sequence[str] = ()
     gradient: bool = False
     dtype: str = "same"
@@ -86,8 +90,8 @@ class Exercise:
 
     @property
     def reveals(self):
-        """Whether a wrong answer is shown the right one: not where it is to be predicted."""
-        return self.kind != "predict"
+        """Whether a wrong answer is shown the right one: not where it is to be found out."""
+        return self.kind not in ("predict", "experiment")
 
 
 REGISTERED = {}  # id -> Exercise, filled as content modules are imported
@@ -110,6 +114,13 @@ def exercise(**about):
         them returns gets these words.
     view: applied to results before they are compared, for results such as networks; may return
         a dict, whose keys are then named.
+    witness: judges what an answer *did*. Called with its Outcome, whose `spy` saw every call of
+        PyTorch, and with a function that calls the answer again and gives another Outcome; returns
+        a sentence about what was done wrong, or "". Every experiment has one.
+    forbids: a regular expression for names of PyTorch's functions that the text forbids;
+        or the name of one function of the chapter.
+    loop_free: name of the argument over whose entries no Python loop may go.
+    shares: names of arguments with which a result may share memory though the solution's does not.
     changes: names of arguments that are to be changed in place, such as a network that is trained;
         what became of them is compared like the result.
     gradient: also compare gradients with respect to the floating-point tensors.
@@ -129,6 +140,8 @@ def exercise(**about):
             raise ValueError(f"{id}: kind must be one of {', '.join(KINDS)}, got {new.kind!r}")
         if len(new.hints) < 2 or not new.explanation:
             raise ValueError(f"{id}: needs two hints or more, and an explanation")
+        if new.kind == "experiment" and new.witness is None:
+            raise ValueError(f"{id}: an experiment needs a witness of what was done")
         if (new.kind == "repair") != (new.stub is not None):
             raise ValueError(f"{id}: a repair, and only a repair, has a broken stub")
         REGISTERED[id] = new

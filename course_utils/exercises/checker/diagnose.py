@@ -14,6 +14,7 @@ import torch
 from course_utils.exercises.checker.call import bind, call
 from course_utils.exercises.checker.compare import difference, is_plain
 from course_utils.exercises.checker.declare import Band, Raises
+from course_utils.exercises.checker.spy import state, unchanged
 from course_utils.exercises.checker.trial import prepared_cases, try_case
 
 QUICK = 0.2  # seconds; strange arguments may send a reference round and round
@@ -57,10 +58,14 @@ def _fact(failure):
         if outcome.printed.strip():
             return "It prints its result but returns None: end with `return`."
         return "It returns None: is a `return` missing, or in the wrong place?"
-    if outcome.changed:
-        names = " and ".join(f"`{name}`" for name in outcome.changed)
-        also = "" if found is None else " And the result is wrong."
-        return f"It changes its argument {names} in place: work on a copy.{also}"
+    if failure.objections:
+        also = "" if found is None or found.kind == "band" else " And the result is wrong."
+        return " ".join(failure.objections) + also
+    for changed in failure.exercise.changes:
+        now = outcome.result[changed]
+        was_to_change = not unchanged(expected[changed], now)
+        if was_to_change and unchanged(state(failure.arguments[changed]), now):
+            return f"`{changed}` is as it was before: nothing in it has changed."
     if found is None:
         return (
             f"The values are right, but no gradient reaches `{name}`. What cuts it: `.item()`, "
@@ -79,7 +84,7 @@ def _hypotheses(failure):
     exercise, result = failure.exercise, failure.outcome.result
     yield from exercise.misconceptions.items()
     if failure.arguments and not isinstance(failure.prepared.expected, Band):
-        yield "the answer to one example is typed in", lambda *args, **kwargs: result
+        yield "the same comes out, whatever goes in", lambda *args, **kwargs: result
     if exercise.reference is not None:
         for words, taken in _mistaken_arguments(failure.arguments):
             yield words, functools.partial(_with_mistake, exercise, taken)
@@ -162,7 +167,7 @@ def _see(sign, failure):
     mine, right = found.actual, found.expected
     if is_plain(mine) and is_plain(right):
         mine, right = mine.detach().cpu().double(), right.detach().cpu().double()
-    elif all(isinstance(v, int | float) for v in (mine, right)):
+    elif all(isinstance(v, int | float) and not isinstance(v, bool) for v in (mine, right)):
         mine, right = (torch.tensor(v, dtype=torch.float64) for v in (mine, right))
     elif found.kind == "shape" and len(mine) != len(right):
         mine, right = torch.zeros(len(mine)).double(), torch.zeros(len(right)).double()
@@ -224,8 +229,9 @@ def multiple(mine, right):
         return None
     used = right.abs() > 1e-6
     factors = mine[used] / right[used]
-    if used.any() and _same(mine, right * factors.mean()):
-        return f"Every value is {factors.mean():.4g} times what it should be."
+    factor = f"{factors.mean():.4g}"
+    if factor != "1" and used.any() and _same(mine, right * factors.mean()):
+        return f"Every value is {factor} times what it should be."
 
 
 def offset(mine, right):
@@ -233,7 +239,7 @@ def offset(mine, right):
     if not off.isfinite().all():
         return None
     if right.ndim == 0 and off.abs() == 1:
-        return f"It is one too {'large' if off > 0 else 'small'}: off by one?"
+        return f"It is one too {'large' if off > 0 else 'small'}."
     if right.numel() > 1 and _same(off, off.mean().expand(off.shape)):
         return f"Every value is too {'large' if off.mean() > 0 else 'small'} by the same."
 

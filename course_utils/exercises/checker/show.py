@@ -76,6 +76,8 @@ def _arguments(failure):
         if isinstance(value, torch.Tensor):
             dtype = str(value.dtype).removeprefix("torch.")
             yield f"{name}, {dtype} {tuple(value.shape)}", value
+        elif not _fits(value):
+            yield name, repr(value)
 
 
 def _findings(failure):
@@ -100,12 +102,17 @@ def _findings(failure):
 
 
 def call_line(failure):
-    """The call as the learner would type it; arrays by their names."""
+    """The call as the learner would type it; arrays, networks and all that is long by name."""
     parts = (
-        name if isinstance(value, torch.Tensor) else f"{name}={brief(value)}"
+        f"{name}={brief(value)}" if _fits(value) else name
         for name, value in failure.arguments.items()
     )
     return f"{failure.exercise.name}({', '.join(parts)})"
+
+
+def _fits(value):
+    """Whether a value can stand in the line of the call, whole."""
+    return not isinstance(value, torch.Tensor) and len(repr(value)) <= 60
 
 
 def brief(value):

@@ -9,16 +9,18 @@ import torch
 from course_utils.exercises.checker.call import Outcome, bind, call
 from course_utils.exercises.checker.compare import Difference, difference
 from course_utils.exercises.checker.declare import FROM_REFERENCE, Case, Exercise, Raises
+from course_utils.exercises.checker.spy import AGAIN
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A case with what must come out of it."""
+    """A case with what must come out of it. allowed: traces that the solution leaves, too."""
 
     case: Case
     expected: object
     gradients: dict | None
     size: float
+    allowed: frozenset = frozenset()
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Failure:
     """The smallest case that failed, and all that is known about it.
 
     fn: the learner's function. gradient_of: the argument whose gradient is wrong; then `outcome`
-    has the right result, and `difference` is about gradients.
+    has the right result, and `difference` is about gradients. objections: sentences about what it
+    did, whatever came out.
     """
 
     exercise: Exercise
@@ -35,6 +38,7 @@ class Failure:
     outcome: Outcome
     difference: Difference | None = None
     gradient_of: str | None = None
+    objections: tuple = ()
 
     @property
     def arguments(self):
@@ -53,15 +57,18 @@ def prepared_cases(exercise, seed=0):
 
 def _prepare(exercise, case):
     size = _size([*case.args, *case.kwargs.values()])
-    if case.expected is not FROM_REFERENCE:
+    if isinstance(case.expected, Raises):
         return Prepared(case, case.expected, None, size)
+    allowed = frozenset(call(exercise.solution, case, exercise).traces)
+    if case.expected is not FROM_REFERENCE:
+        return Prepared(case, case.expected, None, size, allowed)
     outcome = call(exercise.reference, case, exercise)
     if outcome.trouble is not None:  # a mistake in the exercise, not in an answer
         raise outcome.trouble.error
     gradients = None
     if exercise.gradient:
         gradients = call(exercise.reference, case, exercise, grad=True).gradients
-    return Prepared(case, outcome.result, gradients, size)
+    return Prepared(case, outcome.result, gradients, size, allowed)
 
 
 def _size(value):
@@ -85,8 +92,13 @@ def try_case(exercise, fn, prepared, seconds=None):
     if outcome.trouble is not None or outcome.endless:
         return outcome, failure(outcome)
     found = difference(outcome.result, expected, exercise)
-    if found is not None or outcome.changed:
-        return outcome, failure(outcome, found)
+    objections = tuple(trace for trace in outcome.traces if trace not in prepared.allowed)
+    if exercise.witness is not None and (found is None or found.kind == "band"):
+        again = functools.partial(call, fn, prepared.case, exercise, seconds=seconds, seed=AGAIN)
+        said = exercise.witness(outcome, again)
+        objections += (said,) if said else ()
+    if found is not None or objections:
+        return outcome, failure(outcome, found, objections=objections)
     if prepared.gradients is None:
         return outcome, None
     with_gradients = call(fn, prepared.case, exercise, grad=True, seconds=seconds)

@@ -9,7 +9,9 @@ from course_utils.settings import fast_dev_run
 CLAIM_MIME = "application/vnd.course-claim+json"
 
 
-def claim(sentence, values, control=None, *, by=0.0, within=None, live=False, why_none=""):
+def claim(
+    sentence, values, control=None, *, by=0.0, within=None, of="seeds", live=False, why_none=""
+):
     """Judge a sentence by its numbers, and show both.
 
     sentence: what is claimed, as a reader should remember it.
@@ -18,7 +20,8 @@ def claim(sentence, values, control=None, *, by=0.0, within=None, live=False, wh
         difference. within: instead, the largest difference of the means, either way, for a sentence
         that says that something makes *no* difference.
     why_none: if there can be no control, why; then `by` is the least mean that is claimed.
-    live: the numbers come from this page's own run, which a fast dev run does not judge.
+    of: what there is one number of each. live: the numbers come from this page's own run, which a
+        fast dev run does not judge.
     Raises ExpectationError if the numbers do not say what the sentence says.
     """
     values = [float(value) for value in values]
@@ -35,7 +38,7 @@ def claim(sentence, values, control=None, *, by=0.0, within=None, live=False, wh
         holds = difference >= by
     else:
         holds = difference - 2 * error > by
-    numbers = _summary(values) + (f" against {_summary(control)}" if control else "")
+    numbers = _summary(values, of) + (f" against {_summary(control, of)}" if control else "")
     if not holds:
         raise ExpectationError(f"the numbers do not say {sentence!r}: {numbers}")
     _show(sentence, values, control, numbers, why_none)
@@ -49,12 +52,12 @@ def _difference(values, control):
     return statistics.fmean(values) - statistics.fmean(control), math.sqrt(sum(parts))
 
 
-def _summary(values):
+def _summary(values, of):
     """The mean with its spread over seeds: "0.869 ± 0.002 (5 seeds)"."""
     if len(values) == 1:
         return f"{values[0]:.3f} (one run)"
     spread = statistics.stdev(values)
-    return f"{statistics.fmean(values):.3f} ± {spread:.3f} ({len(values)} seeds)"
+    return f"{statistics.fmean(values):.3f} ± {spread:.3f} ({len(values)} {of})"
 
 
 def _show(sentence, values, control, numbers, why_none):

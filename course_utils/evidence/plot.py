@@ -3,6 +3,7 @@
 import statistics
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
 
 def plot_evidence(results, label="test accuracy", ax=None):
@@ -28,5 +29,6 @@ def plot_evidence(results, label="test accuracy", ax=None):
             textcoords="offset points",
             fontsize=8,
         )
+    ax.xaxis.set_major_locator(MaxNLocator(7))
     ax.set(yticks=[], ylim=(len(results) - 0.5, -0.5), xlabel=label)
     return ax

@@ -21,7 +21,7 @@ export PIP_NO_COMPILE =
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 TESTS := $(BIN)/python -m pytest -n auto --dist loadgroup
-UNITS := tests/test_*.py tests/training tests/data tests/measure tests/nets tests/exercises \
+UNITS := tests/test_*.py tests/training tests/data tests/measure tests/nets tests/exercises tests/evidence \
 	tests/commands/test_manifest.py tests/commands/test_save.py tests/notebooks/test_notebook_form.py
 
 .PHONY: all course run book check test test-all formal soak bench lint lab clean

@@ -2,9 +2,6 @@
 
 import statistics
 
-import matplotlib.pyplot as plt
-from matplotlib.ticker import MaxNLocator
-
 
 def plot_evidence(results, label="test accuracy", ax=None):
     """One row an arm: a dot for each seed, the mean, and a bar of one standard deviation each way.
@@ -12,6 +9,9 @@ def plot_evidence(results, label="test accuracy", ax=None):
     results: arm -> list of numbers, as `evidence` gives them. label: of the axis.
     ax: axes to draw on, or None for a figure of its own. Returns the axes.
     """
+    import matplotlib.pyplot as plt  # takes long: when a figure is wanted
+    from matplotlib.ticker import MaxNLocator
+
     if ax is None:
         _, ax = plt.subplots(figsize=(7, 0.6 + 0.32 * len(results)), layout="constrained")
     for row, (arm, values) in enumerate(results.items()):

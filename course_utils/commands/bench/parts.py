@@ -244,7 +244,7 @@ def course_imports(manifest):
     lines = set()
     for chapter in manifest.chapters:
         cells = code_cells(read_notebook(chapter.file))
-        found, _ = statements([source for source in cells if "course_utils" in source])
+        found = statements([source for source in cells if "course_utils" in source])
         lines |= {statement.source for statement in found if statement.imports}
     return sorted(line for line in lines if line.split()[1].split(".")[0] == "course_utils")
 

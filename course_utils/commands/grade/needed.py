@@ -51,11 +51,6 @@ def needed(found, names):
             return chosen
 
 
-def _bound(table):
-    symbols = table.get_symbols()
-    return frozenset(s.get_name() for s in symbols if s.is_assigned() or s.is_imported())
-
-
 def _used(table):
     top = table.get_type() == "module"
     names = {s.get_name() for s in table.get_symbols() if s.is_referenced()}

@@ -12,7 +12,7 @@ from books import code, notebook, shown, small_course
 from browser import Watch, broken_links, full_in_browser, search, served
 from nbformat import v4
 
-from course_utils.commands.book import build_book, functions, glossary, prose, references
+from course_utils.commands.book import build_book, claims, functions, glossary, prose, references
 from course_utils.commands.book.front import hosted
 from course_utils.commands.book.page import Captions
 from course_utils.commands.manifest import load_manifest
@@ -88,6 +88,16 @@ def test_references_are_exactly_what_chapters_name():
     named = {chapter.name: references.named_in(NOTEBOOKS[chapter.name]) for chapter in CHAPTERS}
     assert set().union(*named.values()) == on_page
     assert len({work.anchor for work in works}) == len(works)
+
+
+def test_every_claim_is_on_the_page_of_claims_with_its_control():
+    page = claims.claims_page(MANIFEST, NOTEBOOKS)
+    found = [claim for chapter in CHAPTERS for claim in claims.claims_in(NOTEBOOKS[chapter.name])]
+    assert len({claim["sentence"] for claim in found}) == len(found) > 45
+    for claim in found:
+        measured, _, control = claim["numbers"].partition(" against ")
+        assert f"| {claim['sentence']} | {measured} | {control or claim['why_none']} |" in page
+        assert control or claim["why_none"]
 
 
 @each_chapter

@@ -7,6 +7,7 @@ called. All that is seen goes into a record outside of the notebook's folder, a 
 """
 
 import ast
+import importlib._bootstrap_external
 import json
 import os
 import random
@@ -21,6 +22,7 @@ _MODULES = {"IPython", "ipykernel", "pexpect", "ptyprocess", *sys.stdlib_module_
 _MAKES = "makes code of its own, or looks into Python's frames and functions"
 _STARTS = "starts other programs or opens connections"
 _OPENS = "opens the grader's files or descriptors"
+_KEEPS_BYTECODE = importlib._bootstrap_external._write_atomic.__code__
 # start of an audit event -> (words, modules through which it still is the student's code)
 _EVENTS = {
     r"exec$|compile$|gc\.|ctypes\.|object\.__|function\.__new|code\.__new": (
@@ -211,6 +213,8 @@ def _hook_for(namespace, record):
             if event == "open":
                 opened = args[0]
                 near = isinstance(opened, int) or opened is None
+                if near and sys._getframe(1).f_code is _KEEPS_BYTECODE:
+                    return  # the first import of a module anywhere
                 if not near and not _SECRET.search(os.path.abspath(os.fsdecode(opened))):
                     near = os.fsdecode(opened) == record
                 words = f"{words}: {opened}"[:200] if near else ""

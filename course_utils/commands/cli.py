@@ -58,10 +58,6 @@ def _run(argv):
         return _refuse(f"{message}\n{command} --help says what it takes")
     except CourseError as error:
         return _refuse(str(error))
-    except RuntimeError as error:  # what Python says of it before 3.13
-        if "Symlink loop" not in str(error):
-            raise
-        return _refuse(str(error))
     except KeyboardInterrupt:
         print("course: stopped", file=sys.stderr)
         return 130
@@ -411,7 +407,3 @@ def bench(only, rounds, examples, out):
     from course_utils.commands.bench.run import bench_sizes, run_bench
 
     return run_bench(_manifest(), only, out, bench_sizes(rounds, examples))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

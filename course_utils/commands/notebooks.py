@@ -60,6 +60,12 @@ def code_cells(notebook):
     return [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
 
 
+def shown_as(notebook, mime):
+    """What a notebook's outputs (as nbformat reads them) hold under a MIME type, in order."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return [output.data[mime] for output in outputs if mime in output.get("data", {})]
+
+
 def parameter_cell(notebook):
     """Name -> expression (an `ast` node) in the notebook's `parameters` cell; None if it has none.
 

@@ -38,10 +38,15 @@ def claim(
         holds = difference >= by
     else:
         holds = difference - 2 * error > by
-    numbers = _summary(values, of) + (f" against {_summary(control, of)}" if control else "")
+    sides = [_summary(side, of) for side in (values, control) if side is not None]
+    numbers = " against ".join(sides)
     if not holds:
         raise ExpectationError(f"the numbers do not say {sentence!r}: {numbers}")
-    _show(sentence, values, control, numbers, why_none)
+    from IPython.display import display
+
+    about = {"sentence": sentence, "measured": sides[0]}  # for the book's page of claims
+    about["control"] = why_none if control is None else sides[1]
+    display({CLAIM_MIME: about, "text/plain": f"✅ {sentence}: {numbers}"}, raw=True)
 
 
 def _difference(values, control):
@@ -58,12 +63,3 @@ def _summary(values, of):
         return f"{values[0]:.3f} (one run)"
     spread = statistics.stdev(values)
     return f"{statistics.fmean(values):.3f} ± {spread:.3f} ({len(values)} {of})"
-
-
-def _show(sentence, values, control, numbers, why_none):
-    """The verdict, with the numbers as data for the book's page of claims."""
-    from IPython.display import display
-
-    about = {"sentence": sentence, "values": values, "control": control, "numbers": numbers}
-    about["why_none"] = why_none
-    display({CLAIM_MIME: about, "text/plain": f"✅ {sentence}: {numbers}"}, raw=True)

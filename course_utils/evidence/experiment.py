@@ -44,7 +44,7 @@ class Experiment:
 
     @property
     def path(self):
-        return settings.REPOSITORY / "chapters" / "evidence" / f"{self.name}.csv"
+        return _path(self.name)
 
     @property
     def description(self):
@@ -77,7 +77,7 @@ def experiments(chapters=()):
 
 def rows(name):
     """All recorded runs of an experiment, as dicts of strings, in the order of the file."""
-    path = settings.REPOSITORY / "chapters" / "evidence" / f"{name}.csv"
+    path = _path(name)
     try:
         return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
     except FileNotFoundError:
@@ -120,17 +120,19 @@ def run_missing(chosen, device=None, tell=print):
         start = time.perf_counter()
         torch.manual_seed(seed)  # of what `train_ch6` does not draw: biases, other rules
         results = chosen.run(arm, seed, device=device, **chosen.settings)
+        results = {k: f"{v:.4f}" if isinstance(v, float) else v for k, v in results.items()}
         done[arm, seed] = {
             "arm": arm,
             "seed": seed,
-            **{k: f"{v:.4f}" if isinstance(v, float) else v for k, v in results.items()},
+            **results,
             "seconds": round(time.perf_counter() - start, 1),
             "settings": chosen.description,
             "device": device_name(device),
             "date": datetime.date.today().isoformat(),
         }
         _write(chosen.path, [done[run] for run in wanted if run in done])
-        tell(f"{chosen.name}: {arm}, seed {seed}: {_shown(results)}")
+        shown = ", ".join(f"{name} {value}" for name, value in results.items())
+        tell(f"{chosen.name}: {arm}, seed {seed}: {shown}")
     return len(missing)
 
 
@@ -139,6 +141,10 @@ def device_name(device):
     if torch.device(device).type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{torch.get_num_threads()} CPU threads, {platform.machine()}"
+
+
+def _path(name):
+    return settings.REPOSITORY / "chapters" / "evidence" / f"{name}.csv"
 
 
 def _write(path, table):
@@ -151,10 +157,3 @@ def _write(path, table):
     writer.writeheader()
     writer.writerows(table)
     write_whole(path, text.getvalue())
-
-
-def _shown(results):
-    return ", ".join(
-        f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in results.items()
-    )

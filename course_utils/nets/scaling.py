@@ -31,3 +31,16 @@ def ring_all_reduce(tensors, watch=None):
         if watch is not None:
             watch(chunks)
     return [torch.cat(mine).reshape(tensors[0].shape) for mine in chunks], sent
+
+
+SMALL, LARGE = 32, 256
+FACTOR = LARGE // SMALL
+
+
+def warm_up(optimizer, steps):
+    """From the small batch's rate up to the full one over a quarter of the steps."""
+
+    def share(step):
+        return min(1.0, 1 / FACTOR + (1 - 1 / FACTOR) * step / (steps / 4))
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, share)

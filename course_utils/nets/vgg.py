@@ -128,6 +128,13 @@ class VGG(nn.Module):
         return self.head(self.features(X))
 
 
+def gaussian(module):
+    """Normal weights with standard deviation 0.01, and biases of zero."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.normal_(module.weight, 0, 0.01)
+        nn.init.zeros_(module.bias)
+
+
 def grad_cam(net, layer, X, labels):
     """Where, in the feature maps of `layer`, is the evidence for a class?
 

@@ -16,7 +16,9 @@ from course_utils.commands.book import build_book, claims, functions, glossary, 
 from course_utils.commands.book.front import hosted
 from course_utils.commands.book.page import Captions
 from course_utils.commands.manifest import load_manifest
+from course_utils.commands.notebooks import shown_as
 from course_utils.errors import BookError
+from course_utils.evidence.claim import CLAIM_MIME
 from course_utils.settings import REPOSITORY
 
 pytestmark = pytest.mark.xdist_group("book")
@@ -92,12 +94,11 @@ def test_references_are_exactly_what_chapters_name():
 
 def test_every_claim_is_on_the_page_of_claims_with_its_control():
     page = claims.claims_page(MANIFEST, NOTEBOOKS)
-    found = [claim for chapter in CHAPTERS for claim in claims.claims_in(NOTEBOOKS[chapter.name])]
+    found = [c for chapter in CHAPTERS for c in shown_as(NOTEBOOKS[chapter.name], CLAIM_MIME)]
     assert len({claim["sentence"] for claim in found}) == len(found) > 45
     for claim in found:
-        measured, _, control = claim["numbers"].partition(" against ")
-        assert f"| {claim['sentence']} | {measured} | {control or claim['why_none']} |" in page
-        assert control or claim["why_none"]
+        assert f"| {claim['sentence']} | {claim['measured']} | {claim['control']} |" in page
+        assert claim["measured"] and claim["control"]
 
 
 @each_chapter

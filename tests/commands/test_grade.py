@@ -126,7 +126,7 @@ def fill(folder):
         (folder / name).write_text(json.dumps(notebook))
     text = (folder / "CAPITALS.IPYNB").read_text()
     with zipfile.ZipFile(folder / "zipped.zip", "w") as archive:
-        archive.writestr("../../work/02.ipynb", text)
+        archive.writestr("../../elsewhere/02.ipynb", text)
         archive.writestr("__MACOSX/._02.ipynb", "")
     (folder / "broken.zip").write_bytes(b"PK\x03\x04 no zip")
     (folder / "garbage.ipynb").write_bytes(b"\x00\xff{ not a notebook")

@@ -122,7 +122,12 @@ def test_a_claim_that_its_numbers_bear_out(shown, values, control, more):
     claim("It helps", values, control, **more)
     (data,) = shown
     assert data["text/plain"].startswith("✅ It helps: 0.910 ± 0.010 (3 seeds)")
-    assert data[CLAIM_MIME]["control"] == control
+    against = more.get("why_none")
+    if control is not None:
+        against = f"{sum(control) / 3:.3f} ± 0.010 (3 seeds)"
+        assert data["text/plain"].endswith(f" against {against}")
+    measured = "0.910 ± 0.010 (3 seeds)"
+    assert data[CLAIM_MIME] == {"sentence": "It helps", "measured": measured, "control": against}
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from course_utils.commands.book.prose import (
 )
 from course_utils.commands.book.references import link_references
 from course_utils.commands.book.templates import raw_html, render
-from course_utils.commands.notebooks import CHAPTER_LINK, INJECTED_TAG, tags_of
+from course_utils.commands.notebooks import CHAPTER_LINK, INJECTED_TAG, shown_as, tags_of
 from course_utils.errors import BookError
 from course_utils.evidence.claim import CLAIM_MIME
 from course_utils.results import RECORD_MIME
@@ -83,8 +83,7 @@ def facts_of(notebook, report, name):
 
     report: as `read_report` gives it. Raises BookError if it says that the chapter did not pass.
     """
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    records = [output.get("data", {}).get(RECORD_MIME) or {} for output in outputs]
+    records = shown_as(notebook, RECORD_MIME)
     merged = {key: value for record in records for key, value in record.items()}
     sources = [" ".join(str(r["source"]).split()) for r in records if r.get("source")]
     entries = {entry["name"]: entry for entry in (report or {}).get("chapters", [])}
@@ -166,8 +165,8 @@ def _clean_outputs(cell):
     """Drop the records, and the colours of highlighted code: the theme's fit dark pages too."""
     for output in cell.outputs:
         data = output.get("data", {})
-        data.pop(RECORD_MIME, None)
-        data.pop(CLAIM_MIME, None)
+        for mime in (RECORD_MIME, CLAIM_MIME):
+            data.pop(mime, None)
         if '<div class="highlight">' in data.get("text/html", ""):
             data["text/html"] = STYLE_SHEET.sub("", data["text/html"])
 

@@ -72,7 +72,7 @@ def grade_folder(
     require_otter("course grade")
     if not hasattr(os, "fork"):
         raise RunError("course grade needs Linux or macOS; on Windows use WSL or a container")
-    folder, console = Path(folder).resolve(), make_console()
+    folder, console = Path(os.path.realpath(folder)), make_console()
 
     def tell(text):
         console.print(" ".join(text.split()), markup=False, highlight=False, soft_wrap=True)

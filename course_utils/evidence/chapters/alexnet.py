@@ -28,12 +28,8 @@ def augmentation(arm, seed, device, examples, batch, lr):
     name, epochs = arm.removesuffix(" epochs").split(", ")
     plain = small_convnet()
     net = nn.Sequential(Change(CHANGES[name]), plain) if CHANGES[name] else plain
-    train, test = loaders(device, seed, batch, examples=examples)
-    history = trained(net, train, test, seed, device, lr=lr, epochs=int(epochs), init="kaiming")
+    data = loaders(device, seed, batch, examples=examples)
+    _, results = trained(net, data, seed, device, lr=lr, epochs=int(epochs), init="kaiming")
     off_centre = nn.Sequential(Change(CHANGES["shifts of 3"], always=True), plain.eval())
     torch.manual_seed(seed)
-    return {
-        "accuracy": history.test_acc[-1],
-        "off_centre": evaluate_accuracy_gpu(off_centre, test),
-        "source": train.source,
-    }
+    return results | {"off_centre": evaluate_accuracy_gpu(off_centre, data[1])}

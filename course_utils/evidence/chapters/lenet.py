@@ -52,11 +52,9 @@ def ledger_rates(arm, seed, device, epochs, batch):
     """Which learning rate suits each network of the ledger, by images held out of the training?"""
     name, rate = arm.rsplit(" at ", 1)
     make, side = NETS[name]
-    train, judge = loaders(device, seed, batch, None if side == 28 else side, held_out=True)
-    history = trained(
-        make(), train, judge, seed, device, lr=float(rate), epochs=epochs, init=_init(name)
-    )
-    return {"accuracy": history.test_acc[-1], "source": train.source}
+    data = loaders(device, seed, batch, None if side == 28 else side, held_out=True)
+    recipe = {"lr": float(rate), "epochs": epochs, "init": _init(name)}
+    return trained(make(), data, seed, device, **recipe)[1]
 
 
 def best_rate(net):
@@ -69,16 +67,14 @@ def best_rate(net):
 def ledger(arm, seed, device, epochs, batch):
     """From a linear classifier to a residual network: what does each step add, with one recipe?"""
     make, side = NETS[arm]
-    train, test = loaders(device, seed, batch, None if side == 28 else side)
+    data = loaders(device, seed, batch, None if side == 28 else side)
     net, rate = make(), best_rate(arm)
-    history = trained(net, train, test, seed, device, lr=rate, epochs=epochs, init=_init(arm))
-    return {
-        "accuracy": history.test_acc[-1],
+    history, results = trained(net, data, seed, device, lr=rate, epochs=epochs, init=_init(arm))
+    return results | {
         "parameters": count_parameters(net),
         "macs": count_macs(net, (1, side, side)),
         "rate": rate,
         "training_seconds": sum(history.seconds),
-        "source": train.source,
     }
 
 
@@ -97,11 +93,8 @@ def shuffled(arm, seed, device, epochs, batch):
     name, order = arm.rsplit(", ", 1)
     make, _ = NETS[name]
     net = nn.Sequential(Shuffle(), make()) if order == "pixels shuffled" else make()
-    train, test = loaders(device, seed, batch)
-    history = trained(
-        net, train, test, seed, device, lr=best_rate(name), epochs=epochs, init=_init(name)
-    )
-    return {"accuracy": history.test_acc[-1], "source": train.source}
+    recipe = {"lr": best_rate(name), "epochs": epochs, "init": _init(name)}
+    return trained(net, loaders(device, seed, batch), seed, device, **recipe)[1]
 
 
 @experiment(
@@ -114,18 +107,7 @@ def plain_sgd(arm, seed, device, epochs, batch):
     """How long does a LeNet with sigmoids stand still under plain SGD, and one with ReLUs?"""
     kind, rate = arm.removeprefix("LeNet, ").split(" at ")
     net = lenet(nn.Sigmoid if kind == "sigmoid" else nn.ReLU)
-    train, test = loaders(device, seed, batch)
-    history = trained(
-        net,
-        train,
-        test,
-        seed,
-        device,
-        lr=float(rate),
-        epochs=epochs,
-        optimizer="sgd",
-        scheduler=None,
-        init="xavier",
-    )
-    epochs_seen = {f"after_{n}": history.test_acc[n - 1] for n in (1, 2, 5)}
-    return {**epochs_seen, "accuracy": history.test_acc[-1], "source": train.source}
+    plain = {"optimizer": "sgd", "scheduler": None, "init": "xavier"}
+    recipe = {"lr": float(rate), "epochs": epochs, **plain}
+    history, results = trained(net, loaders(device, seed, batch), seed, device, **recipe)
+    return {f"after_{n}": history.test_acc[n - 1] for n in (1, 2, 5)} | results

@@ -33,14 +33,22 @@ def loaders(device, seed, batch=128, resize=None, examples=None, held_out=False)
     )
 
 
-def trained(net, train, judge, seed, device, *, lr, epochs, **more):
-    """The `History` of a net trained by the course's recipe: AdamW, warm-up and decay."""
+def trained(net, data, seed, device, *, lr, epochs, **more):
+    """Train a net by the course's recipe, AdamW with warm-up and decay: (History, results).
+
+    data: (train, judge) loaders. more: other arguments of `train_ch6`. results: the accuracy on the
+    judge's data, and the source of the data, as a row of evidence has them.
+    """
     recipe = {"optimizer": "adamw", "scheduler": "warmup-decay", "amp": "auto", **more}
-    return train_ch6(net, train, judge, epochs, lr, device, seed=seed, verbose=False, **recipe)
+    history = train_ch6(net, *data, epochs, lr, device, seed=seed, verbose=False, **recipe)
+    return history, {"accuracy": history.test_acc[-1], "source": data[0].source}
 
 
 class Change(nn.Module):
-    """Changes the images in training, as `change` does; with `always`, in evaluation, too."""
+    """Changes the images in training, as `change` does; with `always`, in evaluation, too.
+
+    A layer, and not a loader as `nets.alexnet.Augmented`, so that a GPU can record the step.
+    """
 
     def __init__(self, change, always=False):
         super().__init__()

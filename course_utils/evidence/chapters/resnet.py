@@ -48,9 +48,9 @@ WAYS["from scratch"] = WAYS["fine-tuned"]
 @functools.cache
 def garment_body(seed, device):
     """All layers but the last of a ResNet-18 that was trained on garments as chapter 08 does."""
-    train, test = loaders(device, seed, resize=32, examples=40000)
+    data = loaders(device, seed, resize=32, examples=40000)
     net = resnet18(in_channels=1, num_classes=10)
-    trained(net, train, test, seed, device, lr=0.004, epochs=2, init="kaiming")
+    trained(net, data, seed, device, lr=0.004, epochs=2, init="kaiming")
     return nn.Sequential(*list(net)[:-1])
 
 
@@ -78,7 +78,8 @@ def transfer(arm, seed, device, examples, batch):
         net = nn.Sequential(Frozen(body) if way == "frozen" else body, nn.Linear(512, 10))
         if way == "from scratch":
             net.to(device).apply(INITS["kaiming"])
-        history = trained(net, digits, dev, seed, device, lr=rate, epochs=int(passes), init=None)
-        tried.append((history.test_acc[-1], rate, net))
+        recipe = {"lr": rate, "epochs": int(passes), "init": None}
+        _, results = trained(net, (digits, dev), seed, device, **recipe)
+        tried.append((results["accuracy"], rate, net))
     _, rate, best = max(tried, key=lambda one: one[0])
     return {"accuracy": evaluate_accuracy_gpu(best, test), "rate": rate, "source": digits.source}

@@ -1,11 +1,16 @@
 """Experiments of chapter 06: one large window against small ones, and where the weights start."""
 
-from torch import nn
-
 from course_utils.data.loader import TensorLoader
 from course_utils.evidence.chapters.parts import loaders, trained
 from course_utils.evidence.experiment import experiment
-from course_utils.nets.vgg import VGG, five_windows, one_window, split_marks, two_stages
+from course_utils.nets.vgg import (
+    VGG,
+    five_windows,
+    gaussian,
+    one_window,
+    split_marks,
+    two_stages,
+)
 
 RIVALS = {
     "one 11×11, 80 channels": lambda: one_window(80),
@@ -18,17 +23,15 @@ WINDOWS = {"one 7×7": (7, 1), "three 3×3": (3, 3)}
 @experiment("06_vgg", RIVALS, epochs=20, batch=50, lr=0.003)
 def marks(arm, seed, device, epochs, batch, lr):
     """Are two marks the same? Judged on images that were not trained on, by construction."""
-    train, new = split_marks(seed)
-    train = TensorLoader(*train, batch, shuffle=True, seed=seed, device=device)
-    new = TensorLoader(*new, 500, device=device)
-    history = trained(
-        RIVALS[arm](), train, new, seed, device, lr=lr, epochs=epochs, init="kaiming", amp=False
+    parts = split_marks(seed)
+    data = (
+        TensorLoader(*parts[0], batch, shuffle=True, seed=seed, device=device),
+        TensorLoader(*parts[1], 500, device=device),
     )
-    return {
-        "accuracy": history.test_acc[-1],
-        "train_accuracy": history.train_acc[-1],
-        "source": "all 2,916 images of two marks",
-    }
+    recipe = {"lr": lr, "epochs": epochs, "init": "kaiming", "amp": False}
+    history, results = trained(RIVALS[arm](), data, seed, device, **recipe)
+    about = {"train_accuracy": history.train_acc[-1], "source": "all 2,916 images of two marks"}
+    return results | about
 
 
 @experiment(
@@ -41,19 +44,12 @@ def marks(arm, seed, device, epochs, batch, lr):
 def windows(arm, seed, device, epochs, batch, lr):
     """On garments, does a stack of small windows do as well as one large one?"""
     name, examples = arm.removesuffix(" images").split(", ")
-    train, test = loaders(device, seed, batch, examples=int(examples))
-    net = two_stages(*WINDOWS[name])
-    history = trained(net, train, test, seed, device, lr=lr, epochs=epochs, init="kaiming")
-    return {"accuracy": history.test_acc[-1], "source": train.source}
+    data = loaders(device, seed, batch, examples=int(examples))
+    recipe = {"lr": lr, "epochs": epochs, "init": "kaiming"}
+    return trained(two_stages(*WINDOWS[name]), data, seed, device, **recipe)[1]
 
 
-def _normal(module):
-    if isinstance(module, nn.Conv2d | nn.Linear):
-        nn.init.normal_(module.weight, 0, 0.01)
-        nn.init.zeros_(module.bias)
-
-
-STARTS = {"normal 0.01": _normal, "default": None, "Xavier": "xavier", "Kaiming": "kaiming"}
+STARTS = {"normal 0.01": gaussian, "default": None, "Xavier": "xavier", "Kaiming": "kaiming"}
 
 
 @experiment(
@@ -66,18 +62,7 @@ STARTS = {"normal 0.01": _normal, "default": None, "Xavier": "xavier", "Kaiming"
 def starts(arm, seed, device, examples, batch, lr):
     """How far does VGG-16, an eighth as wide, come from four rules for the first weights?"""
     name, epochs = arm.removesuffix(" epochs").split(", ")
-    train, test = loaders(device, seed, batch, resize=32, examples=examples)
+    data = loaders(device, seed, batch, resize=32, examples=examples)
     net = VGG("D", input_size=32, shrink=8, hidden=256)
-    history = trained(
-        net,
-        train,
-        test,
-        seed,
-        device,
-        lr=lr,
-        epochs=int(epochs),
-        init=STARTS[name],
-        scheduler=None,
-        amp=False,
-    )
-    return {"accuracy": history.test_acc[-1], "source": train.source}
+    recipe = {"init": STARTS[name], "scheduler": None, "amp": False}
+    return trained(net, data, seed, device, lr=lr, epochs=int(epochs), **recipe)[1]

@@ -39,7 +39,9 @@ def random_shift(X, pixels=2):
     cols = start[1] + torch.arange(w, device=X.device)  # (n, w)
     image = torch.arange(n, device=X.device)[:, None, None, None]
     channel = torch.arange(c, device=X.device)[:, None, None]
-    return padded[image, channel, rows[:, None, :, None], cols[:, None, None, :]]
+    return padded[
+        image, channel, rows[:, None, :, None], cols[:, None, None, :]
+    ]
 
 
 class Augmented:
@@ -106,7 +108,9 @@ def dense_head(in_features, hidden, num_classes, dropout=0.5):
 def init_alexnet(module):
     """Kaiming-normal (fan-out) convolutions, normal(0, 0.01) dense layers."""
     if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.kaiming_normal_(
+            module.weight, mode="fan_out", nonlinearity="relu"
+        )
         nn.init.zeros_(module.bias)
     elif isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, 0, 0.01)
@@ -142,7 +146,9 @@ class AlexNet(nn.Module):
         c1, c2, c3, c4, c5 = widths
         groups = 2 if two_towers else 1
         side = out_size(input_size, 11, 4, padding)
-        for _ in range(3):  # the pools; the other convolutions keep the size
+        for _ in range(
+            3
+        ):  # the pools; the other convolutions keep the size
             side = out_size(side, 3, 2)
         self.features = nn.Sequential(
             nn.Conv2d(in_channels, c1, 11, stride=4, padding=padding),
@@ -159,7 +165,9 @@ class AlexNet(nn.Module):
             nn.ReLU(),
             nn.MaxPool2d(3, stride=2),
         )
-        self.head = dense_head(c5 * side * side, hidden, num_classes, dropout)
+        self.head = dense_head(
+            c5 * side * side, hidden, num_classes, dropout
+        )
         if init_weights:
             self.apply(init_alexnet)
 
@@ -173,7 +181,15 @@ class AlexNetSmall(nn.Module):
     input_size: S, at least 8. hidden: width of the fully connected layers.
     """
 
-    def __init__(self, in_channels=3, num_classes=10, input_size=32, *, hidden=2048, dropout=0.5):
+    def __init__(
+        self,
+        in_channels=3,
+        num_classes=10,
+        input_size=32,
+        *,
+        hidden=2048,
+        dropout=0.5,
+    ):
         super().__init__()
         side = input_size
         for _ in range(3):
@@ -195,7 +211,9 @@ class AlexNetSmall(nn.Module):
             nn.ReLU(),
             nn.MaxPool2d(2),
         )
-        self.head = dense_head(128 * side * side, hidden, num_classes, dropout)
+        self.head = dense_head(
+            128 * side * side, hidden, num_classes, dropout
+        )
 
     def forward(self, X):
         return self.head(self.features(X))

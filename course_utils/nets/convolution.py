@@ -15,10 +15,14 @@ def corr2d(X, K):
     Raises ValueError if one of them is not 2-D or the kernel does not fit.
     """
     if X.dim() != 2 or K.dim() != 2:
-        raise ValueError(f"corr2d takes 2-D X and K, not {X.dim()}-D and {K.dim()}-D")
+        raise ValueError(
+            f"corr2d takes 2-D X and K, not {X.dim()}-D and {K.dim()}-D"
+        )
     (H, W), (k_h, k_w) = X.shape, K.shape
     if k_h > H or k_w > W:
-        raise ValueError(f"a {k_h}x{k_w} kernel does not fit in a {H}x{W} image")
+        raise ValueError(
+            f"a {k_h}x{k_w} kernel does not fit in a {H}x{W} image"
+        )
     # an integer image under a kernel of fractions must not be rounded
     Y = X.new_zeros(H - k_h + 1, W - k_w + 1, dtype=torch.result_type(X, K))
     for i in range(Y.shape[0]):
@@ -39,7 +43,9 @@ def out_size(n, k, s=1, p=0, d=1):
         )
     span = d * (k - 1) + 1
     if span > n + 2 * p:
-        raise ValueError(f"a window of {span} pixels does not fit in {n} + 2*{p} padded pixels")
+        raise ValueError(
+            f"a window of {span} pixels does not fit in {n} + 2*{p} padded pixels"
+        )
     return (n + 2 * p - span) // s + 1
 
 
@@ -50,7 +56,9 @@ def corr2d_multi_in(X, K):
     Raises ValueError if the numbers of channels differ.
     """
     if len(X) != len(K):
-        raise ValueError(f"X has {len(X)} channels, the filter has {len(K)}")
+        raise ValueError(
+            f"X has {len(X)} channels, the filter has {len(K)}"
+        )
     return sum(corr2d(x, k) for x, k in zip(X, K, strict=True))
 
 
@@ -67,7 +75,9 @@ def pair(value):
     """(v, v) for a number v; a pair stays a pair, (vertical, horizontal)."""
     both = value if isinstance(value, tuple | list) else (value, value)
     if len(both) != 2 or not all(isinstance(v, int) for v in both):
-        raise ValueError(f"need a whole number or a pair of them, got {value!r}")
+        raise ValueError(
+            f"need a whole number or a pair of them, got {value!r}"
+        )
     return tuple(both)
 
 
@@ -78,12 +88,18 @@ def conv_shape(X, W, b=None, stride=1, padding=0, dilation=1, groups=1):
     Raises ValueError with the reason if they do not go together.
     """
     if X.dim() != 4 or W.dim() != 4:
-        raise ValueError(f"X and W must be 4-D, got {tuple(X.shape)} and {tuple(W.shape)}")
+        raise ValueError(
+            f"X and W must be 4-D, got {tuple(X.shape)} and {tuple(W.shape)}"
+        )
     filters, depth = W.shape[:2]
     if groups < 1 or filters % groups:
-        raise ValueError(f"{filters} filters cannot be split into {groups} groups")
+        raise ValueError(
+            f"{filters} filters cannot be split into {groups} groups"
+        )
     if X.shape[1] != depth * groups:
-        raise ValueError(f"X has {X.shape[1]} channels; {groups} groups of {depth} are needed")
+        raise ValueError(
+            f"X has {X.shape[1]} channels; {groups} groups of {depth} are needed"
+        )
     if b is not None and b.shape != (filters,):
         raise ValueError(
             f"{filters} filters need a bias of shape ({filters},), got {tuple(b.shape)}"
@@ -99,7 +115,11 @@ def conv2d_loops(X, W, b=None, stride=1, padding=0, dilation=1, groups=1):
     Arguments and errors as `conv_shape`. Returns (N, C_out, H_out, W_out).
     """
     shape = conv_shape(X, W, b, stride, padding, dilation, groups)
-    (s_h, s_w), (p_h, p_w), (d_h, d_w) = pair(stride), pair(padding), pair(dilation)
+    (s_h, s_w), (p_h, p_w), (d_h, d_w) = (
+        pair(stride),
+        pair(padding),
+        pair(dilation),
+    )
     X = F.pad(X, (p_w, p_w, p_h, p_h))
     filters, depth, k_h, k_w = W.shape
     Y = X.new_zeros(shape)
@@ -109,8 +129,12 @@ def conv2d_loops(X, W, b=None, stride=1, padding=0, dilation=1, groups=1):
             channels = X[n, group * depth : (group + 1) * depth]
             for i in range(shape[2]):
                 for j in range(shape[3]):
-                    rows = slice(i * s_h, i * s_h + d_h * (k_h - 1) + 1, d_h)
-                    cols = slice(j * s_w, j * s_w + d_w * (k_w - 1) + 1, d_w)
+                    rows = slice(
+                        i * s_h, i * s_h + d_h * (k_h - 1) + 1, d_h
+                    )
+                    cols = slice(
+                        j * s_w, j * s_w + d_w * (k_w - 1) + 1, d_w
+                    )
                     Y[n, o, i, j] = (channels[:, rows, cols] * W[o]).sum()
     return Y if b is None else Y + b[:, None, None]
 
@@ -123,7 +147,9 @@ def im2col(X, kernel, stride=1, padding=0, dilation=1):
     Raises ValueError if X is not 4-D or the window does not fit.
     """
     if X.dim() != 4:
-        raise ValueError(f"X must be 4-D (N, C, H, W), got {tuple(X.shape)}")
+        raise ValueError(
+            f"X must be 4-D (N, C, H, W), got {tuple(X.shape)}"
+        )
     k, s, p, d = pair(kernel), pair(stride), pair(padding), pair(dilation)
     for axis in (0, 1):
         out_size(X.shape[axis + 2], k[axis], s[axis], p[axis], d[axis])
@@ -155,7 +181,9 @@ def col2im(cols, shape, kernel, stride=1, padding=0, dilation=1):
     return X[:, :, p_h : p_h + H, p_w : p_w + W]
 
 
-CACHE = 4 * 2**20  # bytes of columns at a time: about what a core's cache holds
+CACHE = (
+    4 * 2**20
+)  # bytes of columns at a time: about what a core's cache holds
 
 
 def cache_slices(X, W, groups, outputs):
@@ -210,7 +238,11 @@ class Im2colConvolution(torch.autograd.Function):
     def backward(ctx, grad):
         X, W = ctx.saved_tensors
         needed = ctx.needs_input_grad[:2]
-        return *im2col_backward(grad, X, W, *ctx.settings, needed), None, None
+        return (
+            *im2col_backward(grad, X, W, *ctx.settings, needed),
+            None,
+            None,
+        )
 
 
 def conv2d_im2col(X, W, b=None, stride=1, padding=0, dilation=1, groups=1):
@@ -241,10 +273,14 @@ def receptive_field(layers):
     size, jump, start = 1, 1, 0
     for layer in layers:
         if not 1 <= len(layer) <= 4:
-            raise ValueError(f"a layer is (k, s, p, d) or the first of these, not {layer}")
+            raise ValueError(
+                f"a layer is (k, s, p, d) or the first of these, not {layer}"
+            )
         k, s, p, d = (*layer, *(1, 0, 1)[len(layer) - 1 :])
         if min(k, s, d) < 1 or p < 0:
-            raise ValueError(f"need k, s, d of at least 1 and p of at least 0, got {layer}")
+            raise ValueError(
+                f"need k, s, d of at least 1 and p of at least 0, got {layer}"
+            )
         start -= p * jump
         size += d * (k - 1) * jump
         jump *= s

@@ -27,8 +27,21 @@ class ConvReLU(nn.Sequential):
     convolution has no bias, which the normalisation would take away again.
     """
 
-    def __init__(self, in_channels, out_channels, kernel_size, batch_norm=False, **options):
-        conv = nn.Conv2d(in_channels, out_channels, kernel_size, bias=not batch_norm, **options)
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        batch_norm=False,
+        **options,
+    ):
+        conv = nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel_size,
+            bias=not batch_norm,
+            **options,
+        )
         norm = [nn.BatchNorm2d(out_channels)] if batch_norm else []
         super().__init__(conv, *norm, nn.ReLU())
 
@@ -48,14 +61,23 @@ class Inception(nn.Module):
             return ConvReLU(c_in, c_out, k, batch_norm, padding=k // 2)
 
         self.branch1 = conv(in_channels, c1, 1)
-        self.branch3 = nn.Sequential(conv(in_channels, c3[0], 1), conv(*c3, 3))
-        self.branch5 = nn.Sequential(conv(in_channels, c5[0], 1), conv(*c5, 5))
+        self.branch3 = nn.Sequential(
+            conv(in_channels, c3[0], 1), conv(*c3, 3)
+        )
+        self.branch5 = nn.Sequential(
+            conv(in_channels, c5[0], 1), conv(*c5, 5)
+        )
         pool = nn.MaxPool2d(3, stride=1, padding=1)
         self.branch_pool = nn.Sequential(pool, conv(in_channels, cp, 1))
         self.out_channels = c1 + c3[1] + c5[1] + cp
 
     def forward(self, X):
-        branches = (self.branch1, self.branch3, self.branch5, self.branch_pool)
+        branches = (
+            self.branch1,
+            self.branch3,
+            self.branch5,
+            self.branch_pool,
+        )
         return torch.cat([branch(X) for branch in branches], dim=1)
 
 
@@ -104,7 +126,9 @@ class GoogLeNet(nn.Module):
             return nn.MaxPool2d(3, stride=2, padding=1)
 
         layers = OrderedDict()
-        layers["conv1"] = ConvReLU(in_channels, 64, 7, batch_norm, stride=2, padding=3)
+        layers["conv1"] = ConvReLU(
+            in_channels, 64, 7, batch_norm, stride=2, padding=3
+        )
         layers["pool1"] = halve()
         if lrn:
             layers["norm1"] = nn.LocalResponseNorm(5)
@@ -121,7 +145,9 @@ class GoogLeNet(nn.Module):
             if name in ("3b", "4e"):
                 layers[f"pool{name[0]}"] = halve()
             if aux and name in ("4a", "4d"):
-                heads[f"inception{name}"] = AuxiliaryClassifier(channels, num_classes, batch_norm)
+                heads[f"inception{name}"] = AuxiliaryClassifier(
+                    channels, num_classes, batch_norm
+                )
         layers["average"] = nn.AdaptiveAvgPool2d(1)
         layers["flatten"] = nn.Flatten()
         layers["dropout"] = nn.Dropout(dropout)
@@ -143,7 +169,12 @@ class GoogLeNet(nn.Module):
 def googlenet(in_channels=3, num_classes=1000, aux=True, batch_norm=False):
     """The paper's network, input (N, in_channels, 224, 224)."""
     return GoogLeNet(
-        in_channels, num_classes, aux=aux, batch_norm=batch_norm, lrn=True, dropout=0.4
+        in_channels,
+        num_classes,
+        aux=aux,
+        batch_norm=batch_norm,
+        lrn=True,
+        dropout=0.4,
     )
 
 
@@ -160,10 +191,21 @@ def googlenet_loss(y_hat, y, weight=0.3):
     if not isinstance(y_hat, tuple):
         return F.cross_entropy(y_hat, y)
     main, *extra = y_hat
-    return F.cross_entropy(main, y) + weight * sum(F.cross_entropy(e, y) for e in extra)
+    return F.cross_entropy(main, y) + weight * sum(
+        F.cross_entropy(e, y) for e in extra
+    )
 
 
-def batch_norm_2d(X, weight, bias, running_mean, running_var, training, momentum=0.1, eps=1e-5):
+def batch_norm_2d(
+    X,
+    weight,
+    bias,
+    running_mean,
+    running_var,
+    training,
+    momentum=0.1,
+    eps=1e-5,
+):
     """Batch normalisation of X (N, C, …) over everything but the channels.
 
     weight, bias, running_mean, running_var: (C,). In training the batch's own mean and
@@ -178,12 +220,18 @@ def batch_norm_2d(X, weight, bias, running_mean, running_var, training, momentum
     if training:
         n = X.numel() // X.shape[1]
         if n < 2:
-            raise ValueError(f"one value per channel has no variance: X is {tuple(X.shape)}")
+            raise ValueError(
+                f"one value per channel has no variance: X is {tuple(X.shape)}"
+            )
         mean, var = X.mean(over), X.var(over, correction=0)
         with torch.no_grad():
             running_mean.lerp_(mean, momentum)
-            running_var.lerp_(var * n / (n - 1), momentum)  # the unbiased estimate
-    X_hat = (X - mean.view(as_channels)) / torch.sqrt(var.view(as_channels) + eps)
+            running_var.lerp_(
+                var * n / (n - 1), momentum
+            )  # the unbiased estimate
+    X_hat = (X - mean.view(as_channels)) / torch.sqrt(
+        var.view(as_channels) + eps
+    )
     return weight.view(as_channels) * X_hat + bias.view(as_channels)
 
 

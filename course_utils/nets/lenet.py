@@ -6,7 +6,9 @@ from torch import nn
 from torch.nn import functional as F
 
 
-def lenet(activation=nn.Sigmoid, pool=nn.AvgPool2d, in_channels=1, num_classes=10):
+def lenet(
+    activation=nn.Sigmoid, pool=nn.AvgPool2d, in_channels=1, num_classes=10
+):
     """LeNet for images (N, in_channels, 28, 28); logits (N, num_classes).
 
     activation, pool: layer classes, so that variants can be compared.

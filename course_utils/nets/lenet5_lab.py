@@ -45,7 +45,11 @@ def move_randomly(X, pixels=2.0, degrees=15.0, scale=0.15):
     turn = torch.stack([cos, -sin, sin, cos], dim=1).unflatten(1, (2, 2))
     size = torch.tensor(X.shape[:1:-1], device=X.device)  # width, height
     shift = between(pixels, 2) * 2 / size  # grid_sample counts from -1 to 1
-    grid = F.affine_grid(torch.cat([turn, shift[..., None]], dim=2), X.shape, align_corners=False)
+    grid = F.affine_grid(
+        torch.cat([turn, shift[..., None]], dim=2),
+        X.shape,
+        align_corners=False,
+    )
     return F.grid_sample(X, grid, align_corners=False)
 
 
@@ -58,20 +62,36 @@ class Conv2D(nn.Module):
     Raises ValueError if X has other channels or the window does not fit.
     """
 
-    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1):
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride=1,
+        padding=0,
+        dilation=1,
+    ):
         super().__init__()
         self.kernel_size, self.stride = kernel_size, stride
         self.padding, self.dilation = padding, dilation
-        bound = 1 / math.sqrt(in_channels * kernel_size**2)  # one over the root of the fan-in
-        weight = torch.empty(out_channels, in_channels, kernel_size, kernel_size)
+        bound = 1 / math.sqrt(
+            in_channels * kernel_size**2
+        )  # one over the root of the fan-in
+        weight = torch.empty(
+            out_channels, in_channels, kernel_size, kernel_size
+        )
         self.weight = nn.Parameter(weight.uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(out_channels, 1).uniform_(-bound, bound))
+        self.bias = nn.Parameter(
+            torch.empty(out_channels, 1).uniform_(-bound, bound)
+        )
 
     def forward(self, X):
         span = self.dilation * (self.kernel_size - 1) + 1
         X = F.pad(X, [self.padding] * 4)
         if X.shape[1] != self.weight.shape[1] or min(X.shape[2:]) < span:
-            raise ValueError(f"{tuple(X.shape)} does not suit weight {tuple(self.weight.shape)}")
+            raise ValueError(
+                f"{tuple(X.shape)} does not suit weight {tuple(self.weight.shape)}"
+            )
         # taking the weights apart once is much cheaper than indexing them at each position
         filters = [w.unbind() for w in self.weight.unbind()]
         biases = self.bias[:, 0].unbind()
@@ -79,17 +99,26 @@ class Conv2D(nn.Module):
         for i in range(0, X.shape[2] - span + 1, self.stride):
             row = []
             for j in range(0, X.shape[3] - span + 1, self.stride):
-                window = X[:, :, i : i + span : self.dilation, j : j + span : self.dilation]
+                window = X[
+                    :,
+                    :,
+                    i : i + span : self.dilation,
+                    j : j + span : self.dilation,
+                ]
                 channels = window.unbind(dim=1)
                 outputs = []
                 for w, b in zip(filters, biases, strict=True):
                     y = b
                     for x_c, w_c in zip(channels, w, strict=True):
-                        y = y + (x_c * w_c).sum(dim=(1, 2))  # (N,): one number per image
+                        y = y + (x_c * w_c).sum(
+                            dim=(1, 2)
+                        )  # (N,): one number per image
                     outputs.append(y)
                 row.append(torch.stack(outputs))
             rows.append(torch.stack(row))
-        return torch.stack(rows).permute(3, 2, 0, 1)  # from (H', W', out, N)
+        return torch.stack(rows).permute(
+            3, 2, 0, 1
+        )  # from (H', W', out, N)
 
     def extra_repr(self):
         return f"{tuple(self.weight.shape)}, stride={self.stride}"
@@ -113,9 +142,15 @@ class Pool2D(nn.Module):
         for i in range(0, X.shape[2] - self.size + 1, self.stride):
             row = []
             for j in range(0, X.shape[3] - self.size + 1, self.stride):
-                window = X[:, :, i : i + self.size, j : j + self.size].flatten(2)
+                window = X[
+                    :, :, i : i + self.size, j : j + self.size
+                ].flatten(2)
                 # of several equal largest values only the first gets the gradient, as in torch
-                row.append(window.max(dim=2).values if self.mode == "max" else window.mean(dim=2))
+                row.append(
+                    window.max(dim=2).values
+                    if self.mode == "max"
+                    else window.mean(dim=2)
+                )
             rows.append(torch.stack(row, dim=2))
         return torch.stack(rows, dim=2)
 
@@ -164,7 +199,9 @@ def copy_weights(source, target):
     pairs = list(zip(source.parameters(), target.parameters(), strict=True))
     for number, (given, own) in enumerate(pairs):
         if given.numel() != own.numel():
-            raise ValueError(f"parameter {number}: {tuple(given.shape)} for {tuple(own.shape)}")
+            raise ValueError(
+                f"parameter {number}: {tuple(given.shape)} for {tuple(own.shape)}"
+            )
     for given, own in pairs:
         own.copy_(given.reshape(own.shape))
 
@@ -178,7 +215,9 @@ def tutorial_cost(net, input_shape):
     for row in summary(net, input_shape, depth=None).rows:
         outputs = math.prod(row.output_shape)
         if isinstance(row.module, nn.Conv2d):
-            cost[row.name] = row.macs + outputs * (row.module.bias is not None)
+            cost[row.name] = row.macs + outputs * (
+                row.module.bias is not None
+            )
         elif isinstance(row.module, nn.AvgPool2d):
             cost[row.name] = outputs
         elif isinstance(row.module, nn.Linear):
@@ -201,13 +240,21 @@ def bytes_kept(function, own):
     saved = []
 
     def remember(tensor):
-        kept = tensor.detach()  # an output that held its own graph would be a cycle
+        kept = (
+            tensor.detach()
+        )  # an output that held its own graph would be a cycle
         saved.append(weakref.ref(kept))
         return kept
 
-    with torch.autograd.graph.saved_tensors_hooks(remember, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(
+        remember, lambda tensor: tensor
+    ):
         result = function()
-    alive = [tensor().untyped_storage() for tensor in saved if tensor() is not None]
+    alive = [
+        tensor().untyped_storage()
+        for tensor in saved
+        if tensor() is not None
+    ]
     del result
     sizes = {storage.data_ptr(): storage.nbytes() for storage in alive}
     for tensor in own:

@@ -29,7 +29,9 @@ def pool2d(X, pool_size, mode="max"):
     return Y
 
 
-def pooled_size(size, window, stride=None, padding=0, ceil_mode=False, dilation=1):
+def pooled_size(
+    size, window, stride=None, padding=0, ceil_mode=False, dilation=1
+):
     """Number of windows along one axis: the size after pooling.
 
     size: pixels along the axis. The others are whole numbers as in `nn.MaxPool2d`;
@@ -38,14 +40,18 @@ def pooled_size(size, window, stride=None, padding=0, ceil_mode=False, dilation=
     """
     stride = window if stride is None else stride
     if 2 * padding > window:
-        raise ValueError(f"padding {padding} is more than half of the window ({window} pixels)")
+        raise ValueError(
+            f"padding {padding} is more than half of the window ({window} pixels)"
+        )
     reach = dilation * (window - 1) + 1
     rest = size + 2 * padding - reach
     steps = -(-rest // stride) if ceil_mode else rest // stride
     if ceil_mode and steps * stride >= size + padding:
         steps -= 1
     if steps < 0:
-        raise ValueError(f"a window of {reach} pixels does not fit into {size} + 2·{padding}")
+        raise ValueError(
+            f"a window of {reach} pixels does not fit into {size} + 2·{padding}"
+        )
     return steps + 1
 
 
@@ -56,7 +62,9 @@ def slide(X, dim, window, stride):
     """
     span = (X.shape[dim] - window) // stride * stride + 1
     after = (slice(None),) * (-1 - dim)
-    return [X[(..., slice(i, i + span, stride), *after)] for i in range(window)]
+    return [
+        X[(..., slice(i, i + span, stride), *after)] for i in range(window)
+    ]
 
 
 def window_sums(X, window, stride):
@@ -71,7 +79,11 @@ def window_maxima(X, window, stride):
     width = X.shape[-1]
     with torch.no_grad():
         rows = slide(X, -2, window[0], stride[0])
-        views = [view for row in rows for view in slide(row, -1, window[1], stride[1])]
+        views = [
+            view
+            for row in rows
+            for view in slide(row, -1, window[1], stride[1])
+        ]
         best = views[0]
         where = torch.zeros(best.shape, dtype=torch.int64, device=X.device)
         for n, view in enumerate(views[1:], 1):
@@ -79,10 +91,19 @@ def window_maxima(X, window, stride):
             i, j = divmod(n, window[1])
             where.masked_fill_(better != best, i * width + j)
             best = better
-        corners = torch.arange(X.shape[-2] * width, device=X.device).view(-1, width)
-        where += slide(slide(corners, -2, window[0], stride[0])[0], -1, window[1], stride[1])[0]
+        corners = torch.arange(X.shape[-2] * width, device=X.device).view(
+            -1, width
+        )
+        where += slide(
+            slide(corners, -2, window[0], stride[0])[0],
+            -1,
+            window[1],
+            stride[1],
+        )[0]
     Y = X.flatten(-2).gather(-1, where.flatten(-2)).view_as(where)
-    return torch.where(best == best, Y, best)  # only NaN differs from itself: it wins, as in torch
+    return torch.where(
+        best == best, Y, best
+    )  # only NaN differs from itself: it wins, as in torch
 
 
 def as_pair(value, name, least):
@@ -90,8 +111,12 @@ def as_pair(value, name, least):
 
     Raises ValueError, which calls it `name`, if a number is below `least`.
     """
-    both = tuple(value) if isinstance(value, tuple | list) else (value, value)
-    if len(both) != 2 or not all(isinstance(v, int) and v >= least for v in both):
+    both = (
+        tuple(value) if isinstance(value, tuple | list) else (value, value)
+    )
+    if len(both) != 2 or not all(
+        isinstance(v, int) and v >= least for v in both
+    ):
         raise ValueError(
             f"{name} must be a whole number of at least {least}, or two of them; got {value!r}"
         )
@@ -129,29 +154,49 @@ def pool2d_windows(
     """
     check_mode(mode)
     if dilation != 1:
-        raise ValueError(f"dilation must be 1 here (exercise 02.8 lifts that), got {dilation!r}")
+        raise ValueError(
+            f"dilation must be 1 here (exercise 02.8 lifts that), got {dilation!r}"
+        )
     if X.ndim < 2 or (mode == "avg" and not X.is_floating_point()):
         kind = f"{X.dtype} {tuple(X.shape)}"
-        raise ValueError(f"X must be images (…, H, W), of floats for an average; got {kind}")
-    window, padding = as_pair(window, "window", 1), as_pair(padding, "padding", 0)
+        raise ValueError(
+            f"X must be images (…, H, W), of floats for an average; got {kind}"
+        )
+    window, padding = (
+        as_pair(window, "window", 1),
+        as_pair(padding, "padding", 0),
+    )
     stride = window if stride is None else as_pair(stride, "stride", 1)
     (H, W), (top, left) = X.shape[-2:], padding
     edges = window_edges((H, W), window, stride, padding, ceil_mode)
     if mode == "max":
-        lowest = -torch.inf if X.is_floating_point() else torch.iinfo(X.dtype).min
-        return window_maxima(F.pad(X, edges, value=lowest) if any(edges) else X, window, stride)
+        lowest = (
+            -torch.inf
+            if X.is_floating_point()
+            else torch.iinfo(X.dtype).min
+        )
+        return window_maxima(
+            F.pad(X, edges, value=lowest) if any(edges) else X,
+            window,
+            stride,
+        )
     X = F.pad(X, edges) if any(edges) else X
     counts = X.new_zeros(X.shape[-2:])
     if count_include_pad:
         counts[: H + 2 * top, : W + 2 * left] = 1
     else:
         counts[top : top + H, left : left + W] = 1
-    return window_sums(X, window, stride) / window_sums(counts, window, stride)
+    return window_sums(X, window, stride) / window_sums(
+        counts, window, stride
+    )
 
 
 def adaptive_windows(size, count):
     """The (start, end) of each of `count` adaptive pooling windows over `size` pixels."""
-    return [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+    return [
+        (i * size // count, -(-(i + 1) * size // count))
+        for i in range(count)
+    ]
 
 
 def adaptive_avg_pool2d(X, output_size):
@@ -160,11 +205,20 @@ def adaptive_avg_pool2d(X, output_size):
     X: (…, H, W). output_size: a whole number or (rows, columns), None for an axis
     that stays as it is. Returns (…, rows, columns). Raises ValueError for others.
     """
-    both = output_size if isinstance(output_size, tuple | list) else [output_size] * 2
-    counts = as_pair([1 if n is None else n for n in both], "output_size", 1)
+    both = (
+        output_size
+        if isinstance(output_size, tuple | list)
+        else [output_size] * 2
+    )
+    counts = as_pair(
+        [1 if n is None else n for n in both], "output_size", 1
+    )
     rows, columns = (
         adaptive_windows(size, size if n is None else count)
         for size, n, count in zip(X.shape[-2:], both, counts, strict=True)
     )
-    means = [[X[..., a:b, c:d].mean((-2, -1)) for c, d in columns] for a, b in rows]
+    means = [
+        [X[..., a:b, c:d].mean((-2, -1)) for c, d in columns]
+        for a, b in rows
+    ]
     return torch.stack([torch.stack(row, dim=-1) for row in means], dim=-2)

@@ -43,8 +43,12 @@ def make_shortcut(in_channels, out_channels, stride, bias=False, norm=True):
     """Identity where shapes agree, else a 1×1 convolution (with batch normalisation)."""
     if stride == 1 and in_channels == out_channels:
         return nn.Identity()
-    layers = [nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=bias)]
-    return nn.Sequential(*layers, *([nn.BatchNorm2d(out_channels)] if norm else []))
+    layers = [
+        nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=bias)
+    ]
+    return nn.Sequential(
+        *layers, *([nn.BatchNorm2d(out_channels)] if norm else [])
+    )
 
 
 class BasicBlock(nn.Module):
@@ -56,13 +60,24 @@ class BasicBlock(nn.Module):
 
     expansion = 1  # output channels per `channels`
 
-    def __init__(self, in_channels, channels, stride=1, bias=False, shortcut_norm=True):
+    def __init__(
+        self,
+        in_channels,
+        channels,
+        stride=1,
+        bias=False,
+        shortcut_norm=True,
+    ):
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride=stride, padding=1, bias=bias)
+        self.conv1 = nn.Conv2d(
+            in_channels, channels, 3, stride=stride, padding=1, bias=bias
+        )
         self.norm1 = nn.BatchNorm2d(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=bias)
         self.norm2 = nn.BatchNorm2d(channels)
-        self.shortcut = make_shortcut(in_channels, channels, stride, bias, shortcut_norm)
+        self.shortcut = make_shortcut(
+            in_channels, channels, stride, bias, shortcut_norm
+        )
 
     def forward(self, X):
         Y = F.relu(self.norm1(self.conv1(X)))
@@ -79,16 +94,27 @@ class Bottleneck(nn.Module):
 
     expansion = 4
 
-    def __init__(self, in_channels, channels, stride=1, bias=False, shortcut_norm=True):
+    def __init__(
+        self,
+        in_channels,
+        channels,
+        stride=1,
+        bias=False,
+        shortcut_norm=True,
+    ):
         super().__init__()
         out_channels = self.expansion * channels
         self.conv1 = nn.Conv2d(in_channels, channels, 1, bias=bias)
         self.norm1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride=stride, padding=1, bias=bias)
+        self.conv2 = nn.Conv2d(
+            channels, channels, 3, stride=stride, padding=1, bias=bias
+        )
         self.norm2 = nn.BatchNorm2d(channels)
         self.conv3 = nn.Conv2d(channels, out_channels, 1, bias=bias)
         self.norm3 = nn.BatchNorm2d(out_channels)
-        self.shortcut = make_shortcut(in_channels, out_channels, stride, bias, shortcut_norm)
+        self.shortcut = make_shortcut(
+            in_channels, out_channels, stride, bias, shortcut_norm
+        )
 
     def forward(self, X):
         Y = F.relu(self.norm1(self.conv1(X)))
@@ -116,7 +142,9 @@ class ResNet(nn.Sequential):
         shortcut_norm=True,
     ):
         layers = OrderedDict(
-            conv1=nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=bias),
+            conv1=nn.Conv2d(
+                in_channels, 64, 7, stride=2, padding=3, bias=bias
+            ),
             norm1=nn.BatchNorm2d(64),
             relu=nn.ReLU(),
             pool=nn.MaxPool2d(3, stride=2, padding=1),
@@ -126,7 +154,9 @@ class ResNet(nn.Sequential):
             stage = []
             for j in range(depth):
                 stride = 2 if i > 0 and j == 0 else 1
-                stage.append(block(c_in, 64 * 2**i, stride, bias, shortcut_norm))
+                stage.append(
+                    block(c_in, 64 * 2**i, stride, bias, shortcut_norm)
+                )
                 c_in = 64 * 2**i * block.expansion
             layers[f"stage{i + 1}"] = nn.Sequential(*stage)
         layers["average"] = nn.AdaptiveAvgPool2d(1)
@@ -153,7 +183,12 @@ def resnet50(in_channels=3, num_classes=1000):
 def resnet18_d2l(in_channels=1, num_classes=10):
     """The form of Dive into Deep Learning: convolutions with bias, plain projections."""
     return ResNet(
-        BasicBlock, (2, 2, 2, 2), in_channels, num_classes, bias=True, shortcut_norm=False
+        BasicBlock,
+        (2, 2, 2, 2),
+        in_channels,
+        num_classes,
+        bias=True,
+        shortcut_norm=False,
     )
 
 
@@ -187,9 +222,13 @@ class HalvingBlock(nn.Module):
 
     def __init__(self, in_channels, out_channels):
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, in_channels, 3, stride=2, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(
+            in_channels, in_channels, 3, stride=2, padding=1, bias=False
+        )
         self.norm1 = nn.BatchNorm2d(in_channels)
-        self.conv2 = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(
+            in_channels, out_channels, 3, padding=1, bias=False
+        )
         self.norm2 = nn.BatchNorm2d(out_channels)
         self.shortcut = make_shortcut(in_channels, out_channels, stride=2)
 
@@ -205,13 +244,17 @@ def resnet_stride2(in_channels=3, num_classes=10, stem_relu=False):
     stem_relu: with the ReLU behind the stem that the tutorial forgot.
     """
     layers = OrderedDict(
-        conv1=nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False),
+        conv1=nn.Conv2d(
+            in_channels, 64, 7, stride=2, padding=3, bias=False
+        ),
         norm1=nn.BatchNorm2d(64),
     )
     if stem_relu:
         layers["relu"] = nn.ReLU()
     widths = (64, 128, 256, 512, 512)
-    for i, (c_in, c_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for i, (c_in, c_out) in enumerate(
+        zip(widths[:-1], widths[1:], strict=True)
+    ):
         layers[f"block{i + 1}"] = HalvingBlock(c_in, c_out)
     layers["average"] = nn.AdaptiveAvgPool2d(1)
     layers["flatten"] = nn.Flatten()

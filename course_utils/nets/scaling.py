@@ -22,15 +22,25 @@ def ring_all_reduce(tensors, watch=None):
     sent = [0] * n
     for step in range(2 * (n - 1)):
         adding = step < n - 1
-        numbers = [(worker - step) % n for worker in range(n)]  # first its own, then what it got
-        parcels = [chunks[worker][number] for worker, number in enumerate(numbers)]
-        for worker, (number, parcel) in enumerate(zip(numbers, parcels, strict=True)):
+        numbers = [
+            (worker - step) % n for worker in range(n)
+        ]  # first its own, then what it got
+        parcels = [
+            chunks[worker][number] for worker, number in enumerate(numbers)
+        ]
+        for worker, (number, parcel) in enumerate(
+            zip(numbers, parcels, strict=True)
+        ):
             right = (worker + 1) % n
-            chunks[right][number] = chunks[right][number] + parcel if adding else parcel
+            chunks[right][number] = (
+                chunks[right][number] + parcel if adding else parcel
+            )
             sent[worker] += parcel.numel()
         if watch is not None:
             watch(chunks)
-    return [torch.cat(mine).reshape(tensors[0].shape) for mine in chunks], sent
+    return [
+        torch.cat(mine).reshape(tensors[0].shape) for mine in chunks
+    ], sent
 
 
 SMALL, LARGE = 32, 256

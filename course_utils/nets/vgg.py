@@ -13,11 +13,16 @@ def stack(k, depth, channels):
     """`depth` convolutions k by k that keep the image's size, with ReLUs."""
     layers = []
     for _ in range(depth):
-        layers += [nn.Conv2d(channels, channels, k, padding=k // 2), nn.ReLU()]
+        layers += [
+            nn.Conv2d(channels, channels, k, padding=k // 2),
+            nn.ReLU(),
+        ]
     return nn.Sequential(*layers)
 
 
-MARKS = torch.tensor([[[0, 1, 0], [1, 1, 1], [0, 1, 0]], [[1, 0, 1], [0, 1, 0], [1, 0, 1]]])
+MARKS = torch.tensor(
+    [[[0, 1, 0], [1, 1, 1], [0, 1, 0]], [[1, 0, 1], [0, 1, 0], [1, 0, 1]]]
+)
 
 
 def all_marks():
@@ -25,8 +30,15 @@ def all_marks():
 
     Each mark is a + or a ×, at any of 27 places in its half of the image.
     """
-    places = [(kind, row, col) for kind in (0, 1) for row in range(9) for col in range(3)]
-    images = torch.zeros(len(places), len(places), 11, 11, dtype=torch.uint8)
+    places = [
+        (kind, row, col)
+        for kind in (0, 1)
+        for row in range(9)
+        for col in range(3)
+    ]
+    images = torch.zeros(
+        len(places), len(places), 11, 11, dtype=torch.uint8
+    )
     same = torch.zeros(len(places), len(places), dtype=torch.int64)
     for i, (left, row, col) in enumerate(places):
         images[i, :, row : row + 3, col : col + 3] = 255 * MARKS[left]
@@ -38,8 +50,13 @@ def all_marks():
 def split_marks(seed, train=2000):
     """Two parts (images, same) of all images, in random order: `train` of them, and the rest."""
     images, same = all_marks()
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
-    return [(images[part], same[part]) for part in (order[:train], order[train:])]
+    order = torch.randperm(
+        len(images), generator=torch.Generator().manual_seed(seed)
+    )
+    return [
+        (images[part], same[part])
+        for part in (order[:train], order[train:])
+    ]
 
 
 def one_window(channels):
@@ -79,7 +96,10 @@ def vgg_block(num_convs, in_channels, out_channels):
     """(N, in_channels, H, W) -> (N, out_channels, H // 2, W // 2)."""
     layers = []
     for _ in range(num_convs):
-        layers += [nn.Conv2d(in_channels, out_channels, 3, padding=1), nn.ReLU()]
+        layers += [
+            nn.Conv2d(in_channels, out_channels, 3, padding=1),
+            nn.ReLU(),
+        ]
         in_channels = out_channels
     return nn.Sequential(*layers, nn.MaxPool2d(2))
 
@@ -116,13 +136,19 @@ class VGG(nn.Module):
     ):
         super().__init__()
         if config not in VGG_DEPTHS:
-            raise ValueError(f"config must be one of {', '.join(VGG_DEPTHS)}, got {config!r}")
+            raise ValueError(
+                f"config must be one of {', '.join(VGG_DEPTHS)}, got {config!r}"
+            )
         blocks, channels, side = [], in_channels, input_size
-        for depth, width in zip(VGG_DEPTHS[config], VGG_WIDTHS, strict=True):
+        for depth, width in zip(
+            VGG_DEPTHS[config], VGG_WIDTHS, strict=True
+        ):
             blocks.append(vgg_block(depth, channels, width // shrink))
             channels, side = width // shrink, out_size(side, 2, 2)
         self.features = nn.Sequential(*blocks)
-        self.head = dense_head(channels * side * side, hidden, num_classes, dropout)
+        self.head = dense_head(
+            channels * side * side, hidden, num_classes, dropout
+        )
 
     def forward(self, X):
         return self.head(self.features(X))
@@ -144,7 +170,9 @@ def grad_cam(net, layer, X, labels):
     Source: Selvaraju et al. (2017), equations 1 and 2.
     """
     maps = []
-    handle = layer.register_forward_hook(lambda m, args, out: maps.append(out))
+    handle = layer.register_forward_hook(
+        lambda m, args, out: maps.append(out)
+    )
     net.eval()
     try:
         logits = net(X)

@@ -183,7 +183,6 @@ async def _kernel(nb, job, environment, connection_file):
 
     timeout = job.timeout if job.timeout is None or job.timeout < _FOR_EVER else None
     manager = AsyncKernelManager(kernel_name="python3", connection_file=str(connection_file))
-    manager.context.rcvhwm = 0  # no limit: output that has to wait is not thrown away
     client = NotebookClient(
         nb,
         km=manager,

@@ -10,11 +10,14 @@ import time
 
 
 def load_ipython_extension(shell):
-    """Send output without a limit, and put our watch in the place of ipykernel's."""
+    """Let output wait where it cannot be taken in at once, and put our watch in ipykernel's place."""
+    import zmq
     from ipykernel.kernelapp import IPKernelApp
 
     app = IPKernelApp.instance()
-    app.iopub_thread.schedule(lambda: setattr(app.iopub_thread.socket, "sndhwm", 0))
+    # not a higher limit, which ZeroMQ takes only before it connects: later, messages get stuck
+    thread = app.iopub_thread
+    thread.schedule(lambda: thread.socket.setsockopt(zmq.XPUB_NODROP, 1))
     if hasattr(os, "killpg"):  # where there are groups of processes
         app.poller = threading.Thread(target=_end_with_parent, daemon=True)
 

@@ -19,7 +19,7 @@ from course_utils.errors import CourseError
 from course_utils.files import write_whole
 from course_utils.training import try_gpu
 
-MODULES = ("lenet", "alexnet", "vgg", "resnet", "scaling")
+MODULES = ("lenet", "digits", "alexnet", "vgg", "googlenet", "resnet", "scaling")
 ABOUT = ("arm", "seed", "seconds", "source", "settings", "device", "date")  # of every row
 EXPERIMENTS = {}
 

@@ -10,7 +10,7 @@ import time
 
 
 def load_ipython_extension(shell):
-    """Let output wait where it cannot be taken in at once, and put our watch in ipykernel's place."""
+    """Let output wait until it can be taken in, and put our watch in the place of ipykernel's."""
     import zmq
     from ipykernel.kernelapp import IPKernelApp
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import time
 import zipfile
@@ -419,6 +420,10 @@ def test_a_cheat_does_not_score_without_a_flag(judged, name):
     assert grades["02.1"].score == 0 or flags
 
 
+# what chapters themselves do: 02 shows by `exec` what cells in another order do, 10 starts torchrun
+OWN = {2: r"\((compile|exec)\)$", 10: r"^starts other programs|files or descriptors: \d+$"}
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("number", [int(number) for number in CHAPTERS])
 def test_every_chapter_can_be_handed_in_solved(tmp_path, number):
@@ -430,6 +435,5 @@ def test_every_chapter_can_be_handed_in_solved(tmp_path, number):
     result = called("grade", "in", "--chapters", number, "--time", 120, cwd=tmp_path)
     rows = table(tmp_path / "in-grades")
     assert {row["passed"] == row["of"] for row in rows.values()} == {True}, result.stdout
-    # chapter 02 shows with `exec` what cells in another order do
     flags = {flag for row in rows.values() for flag in row["look"].split("; ") if flag}
-    assert all(number == 2 and flag.endswith(("(compile)", "(exec)")) for flag in flags), flags
+    assert all(re.search(OWN.get(number, "^$"), flag) for flag in flags), flags

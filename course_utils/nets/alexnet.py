@@ -21,7 +21,9 @@ def dropout(X, p, training=True):
 
 
 def random_flip(X, p=0.5):
-    """Mirror each image of (N, C, H, W) left to right with probability p."""
+    """Mirror each image of (N, C, H, W) left to right with
+    probability p.
+    """
     chosen = torch.rand(len(X), device=X.device) < p
     return torch.where(chosen[:, None, None, None], X.flip(-1), X)
 
@@ -45,7 +47,9 @@ def random_shift(X, pixels=2):
 
 
 class Augmented:
-    """The batches of `loader`, with `change` applied to the images of each."""
+    """The batches of `loader`, with `change` applied to the
+    images of each.
+    """
 
     def __init__(self, loader, change):
         self.loader = loader
@@ -106,7 +110,9 @@ def dense_head(in_features, hidden, num_classes, dropout=0.5):
 
 
 def init_alexnet(module):
-    """Kaiming-normal (fan-out) convolutions, normal(0, 0.01) dense layers."""
+    """Kaiming-normal (fan-out) convolutions, normal(0, 0.01)
+    dense layers.
+    """
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(
             module.weight, mode="fan_out", nonlinearity="relu"
@@ -125,8 +131,9 @@ class AlexNet(nn.Module):
     convolution. two_towers: as in 2012, the second, fourth and fifth
     convolution in two groups. init_weights: see `init_alexnet`.
     Raises ValueError if the image is too small for the windows.
-    Source: Krizhevsky et al. (2012); the widths given by default are those of
-    Dive into Deep Learning, 8.1. Local response normalisation is left out.
+    Source: Krizhevsky et al. (2012); the widths given by default are those
+    of Dive into Deep Learning, 8.1. Local response normalisation is left
+    out.
     """
 
     def __init__(

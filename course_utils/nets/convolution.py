@@ -35,22 +35,26 @@ def out_size(n, k, s=1, p=0, d=1):
     """Outputs along one axis of a convolution (or pooling).
 
     n: pixels. k: kernel, s: stride, p: padding on each side, d: dilation.
-    Raises ValueError if an argument makes no sense or the window does not fit.
+    Raises ValueError if an argument makes no sense or the window does not
+    fit.
     """
     if min(n, k, s, d) < 1 or p < 0:
         raise ValueError(
-            f"need n, k, s, d of at least 1 and p of at least 0, got {n=} {k=} {s=} {p=} {d=}"
+            f"need n, k, s, d of at least 1 and p of at least 0, got {n=} "
+            f"{k=} {s=} {p=} {d=}"
         )
     span = d * (k - 1) + 1
     if span > n + 2 * p:
         raise ValueError(
-            f"a window of {span} pixels does not fit in {n} + 2*{p} padded pixels"
+            f"a window of {span} pixels does not fit in {n} + 2*{p} "
+            "padded pixels"
         )
     return (n + 2 * p - span) // s + 1
 
 
 def corr2d_multi_in(X, K):
-    """Cross-correlation of an image with channels: one sum over all of them.
+    """Cross-correlation of an image with channels: one sum over all of
+    them.
 
     X: (C, H, W). K: (C, k_h, k_w). Returns (H - k_h + 1, W - k_w + 1).
     Raises ValueError if the numbers of channels differ.
@@ -72,7 +76,9 @@ def corr2d_multi_in_out(X, K):
 
 
 def pair(value):
-    """(v, v) for a number v; a pair stays a pair, (vertical, horizontal)."""
+    """(v, v) for a number v; a pair stays a pair, (vertical,
+    horizontal).
+    """
     both = value if isinstance(value, tuple | list) else (value, value)
     if len(both) != 2 or not all(isinstance(v, int) for v in both):
         raise ValueError(
@@ -84,12 +90,14 @@ def pair(value):
 def conv_shape(X, W, b=None, stride=1, padding=0, dilation=1, groups=1):
     """Shape (N, C_out, H_out, W_out) that a convolution returns.
 
-    X: (N, C_in, H, W). W: (C_out, C_in / groups, k_h, k_w). b: (C_out,) or None.
+    X: (N, C_in, H, W). W: (C_out, C_in / groups, k_h, k_w). b: (C_out,) or
+    None.
     Raises ValueError with the reason if they do not go together.
     """
     if X.dim() != 4 or W.dim() != 4:
         raise ValueError(
-            f"X and W must be 4-D, got {tuple(X.shape)} and {tuple(W.shape)}"
+            f"X and W must be 4-D, got {tuple(X.shape)} and "
+            f"{tuple(W.shape)}"
         )
     filters, depth = W.shape[:2]
     if groups < 1 or filters % groups:
@@ -98,11 +106,13 @@ def conv_shape(X, W, b=None, stride=1, padding=0, dilation=1, groups=1):
         )
     if X.shape[1] != depth * groups:
         raise ValueError(
-            f"X has {X.shape[1]} channels; {groups} groups of {depth} are needed"
+            f"X has {X.shape[1]} channels; {groups} groups of {depth} are "
+            "needed"
         )
     if b is not None and b.shape != (filters,):
         raise ValueError(
-            f"{filters} filters need a bias of shape ({filters},), got {tuple(b.shape)}"
+            f"{filters} filters need a bias of shape ({filters},), got "
+            f"{tuple(b.shape)}"
         )
     settings = (pair(stride), pair(padding), pair(dilation))
     axes = zip(X.shape[2:], W.shape[2:], *settings, strict=True)
@@ -164,8 +174,9 @@ def im2col(X, kernel, stride=1, padding=0, dilation=1):
 def col2im(cols, shape, kernel, stride=1, padding=0, dilation=1):
     """Add columns back into images: the gradient of `im2col`.
 
-    cols: (N, C * k_h * k_w, H_out * W_out). shape: (N, C, H, W) of the images.
-    Pixels that lie in several windows get the sum; padding is cut off.
+    cols: (N, C * k_h * k_w, H_out * W_out). shape: (N, C, H, W) of the
+    images. Pixels that lie in several windows get the sum; padding is cut
+    off.
     """
     (k_h, k_w), (s_h, s_w) = pair(kernel), pair(stride)
     (p_h, p_w), (d_h, d_w) = pair(padding), pair(dilation)
@@ -197,7 +208,9 @@ def cache_slices(X, W, groups, outputs):
 
 
 def im2col_forward(X, W, window, groups):
-    """The convolution without its bias; window: (kernel, stride, padding, dilation)."""
+    """The convolution without its bias; window: (kernel, stride, padding,
+    dilation).
+    """
     shape = conv_shape(X, W, None, *window[1:], groups)
     matrix = W.reshape(groups, len(W) // groups, -1)
     outputs = shape[2] * shape[3]
@@ -209,7 +222,9 @@ def im2col_forward(X, W, window, groups):
 
 
 def im2col_backward(grad, X, W, window, groups, needed=(True, True)):
-    """Gradients of X and W from that of the output; None where not needed."""
+    """Gradients of X and W from that of the output; None where
+    not needed.
+    """
     matrix = W.reshape(groups, len(W) // groups, -1)
     grad = grad.reshape(len(X), *matrix.shape[:2], -1)
     grad_X = torch.empty_like(X) if needed[0] else None
@@ -267,19 +282,22 @@ class ReceptiveField(NamedTuple):
 def receptive_field(layers):
     """Receptive field of one output after `layers`, along one axis.
 
-    layers: (k, s, p, d) of each, first layer first; s, p, d may be left out.
-    A negative start lies in the padding. Raises ValueError for bad numbers.
+    layers: (k, s, p, d) of each, first layer first; s, p, d may be left
+    out. A negative start lies in the padding. Raises ValueError for bad
+    numbers.
     """
     size, jump, start = 1, 1, 0
     for layer in layers:
         if not 1 <= len(layer) <= 4:
             raise ValueError(
-                f"a layer is (k, s, p, d) or the first of these, not {layer}"
+                "a layer is (k, s, p, d) or the first of these, not "
+                f"{layer}"
             )
         k, s, p, d = (*layer, *(1, 0, 1)[len(layer) - 1 :])
         if min(k, s, d) < 1 or p < 0:
             raise ValueError(
-                f"need k, s, d of at least 1 and p of at least 0, got {layer}"
+                "need k, s, d of at least 1 and p of at least 0, got "
+                f"{layer}"
             )
         start -= p * jump
         size += d * (k - 1) * jump

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-INCEPTION = {  # block: 1×1, (reduction, 3×3), (reduction, 5×5), pool projection
+# block: 1×1, (reduction, 3×3), (reduction, 5×5), pool projection
+INCEPTION = {
     "3a": (64, (96, 128), (16, 32), 32),
     "3b": (128, (128, 192), (32, 96), 64),
     "4a": (192, (96, 208), (16, 48), 64),
@@ -49,8 +50,8 @@ class ConvReLU(nn.Sequential):
 class Inception(nn.Module):
     """Four branches side by side: (N, C, H, W) -> (N, out_channels, H, W).
 
-    c1: channels of the 1×1 branch. c3, c5: (reduction, output) of the 3×3 and
-    the 5×5 branch. cp: channels of the projection behind the pooling.
+    c1: channels of the 1×1 branch. c3, c5: (reduction, output) of the 3×3
+    and the 5×5 branch. cp: channels of the projection behind the pooling.
     Source: Szegedy et al. (2015), figure 2(b).
     """
 
@@ -84,7 +85,8 @@ class Inception(nn.Module):
 class AuxiliaryClassifier(nn.Sequential):
     """A second head, half-way up: (N, C, 14, 14) -> (N, classes) logits.
 
-    Works for images of 14 to 16 pixels, as the paper's input of 224 has them there.
+    Works for images of 14 to 16 pixels, as the paper's input of 224 has
+    them there.
     """
 
     def __init__(self, in_channels, num_classes, batch_norm=False):
@@ -100,11 +102,14 @@ class AuxiliaryClassifier(nn.Sequential):
 
 
 class GoogLeNet(nn.Module):
-    """GoogLeNet: (N, in_channels, H, W) -> (N, num_classes) logits, sides of 32 or more.
+    """GoogLeNet: (N, in_channels, H, W) -> (N, num_classes) logits, sides
+    of 32 or more.
 
-    aux: with the two auxiliary classifiers, for sides of 224. In training mode the
-    output is then a tuple (logits, of 4a, of 4d); in evaluation mode always one tensor.
-    lrn: local response normalisation in the stem. dropout: before the last layer.
+    aux: with the two auxiliary classifiers, for sides of 224. In training
+    mode the output is then a tuple (logits, of 4a, of 4d); in evaluation
+    mode always one tensor.
+    lrn: local response normalisation in the stem. dropout: before the last
+    layer.
     batch_norm: after every convolution. blocks: sizes, as in INCEPTION.
     Source: Szegedy et al. (2015), table 1.
     """
@@ -184,9 +189,11 @@ def googlenet_small(in_channels=3, num_classes=10, batch_norm=False):
 
 
 def googlenet_loss(y_hat, y, weight=0.3):
-    """Cross-entropy of the logits, plus `weight` times that of each auxiliary output.
+    """Cross-entropy of the logits, plus `weight` times that of each
+    auxiliary output.
 
-    y_hat: logits (N, classes), or a tuple of them, the main ones first. y: int64 (N,).
+    y_hat: logits (N, classes), or a tuple of them, the main ones first. y:
+    int64 (N,).
     """
     if not isinstance(y_hat, tuple):
         return F.cross_entropy(y_hat, y)
@@ -208,9 +215,10 @@ def batch_norm_2d(
 ):
     """Batch normalisation of X (N, C, …) over everything but the channels.
 
-    weight, bias, running_mean, running_var: (C,). In training the batch's own mean and
-    variance are used, and the running ones move towards them, in place, by the share
-    `momentum`. Otherwise the running ones are used and nothing changes.
+    weight, bias, running_mean, running_var: (C,). In training the batch's
+    own mean and variance are used, and the running ones move towards them,
+    in place, by the share `momentum`. Otherwise the running ones are used
+    and nothing changes.
     Raises ValueError in training if a channel has one value only.
     Source: Ioffe and Szegedy (2015), algorithms 1 and 2.
     """
@@ -221,7 +229,8 @@ def batch_norm_2d(
         n = X.numel() // X.shape[1]
         if n < 2:
             raise ValueError(
-                f"one value per channel has no variance: X is {tuple(X.shape)}"
+                "one value per channel has no variance: X is "
+                f"{tuple(X.shape)}"
             )
         mean, var = X.mean(over), X.var(over, correction=0)
         with torch.no_grad():

@@ -60,7 +60,9 @@ def predict(net, data_iter, device):
 
 
 def gradient_sizes(net, X, y):
-    """Root mean square of the gradient in each weight, first layer first."""
+    """Root mean square of the gradient in each weight, first
+    layer first.
+    """
     net.zero_grad()
     F.cross_entropy(net(X), y).backward()
     weights = [p for p in net.parameters() if p.ndim > 1]
@@ -105,8 +107,8 @@ class LeNetColour(nn.Module):
 class MnistConvNet(nn.Module):
     """A first ConvNet for digits: (N, 1, 28, 28) -> (N, num_classes).
 
-    There is no activation between the two dense layers, as in the tutorial it comes from, so
-    that together they are one linear map.
+    There is no activation between the two dense layers, as in the tutorial
+    it comes from, so that together they are one linear map.
     """
 
     def __init__(self, num_classes=10):
@@ -124,7 +126,9 @@ class MnistConvNet(nn.Module):
 
 
 class MnistCNN(nn.Module):
-    """A wider ConvNet for digits with 3×3 windows: (N, 1, 28, 28) -> (N, num_classes)."""
+    """A wider ConvNet for digits with 3×3 windows: (N, 1, 28, 28) -> (N,
+    num_classes).
+    """
 
     def __init__(self, num_classes=10):
         super().__init__()

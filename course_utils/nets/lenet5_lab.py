@@ -15,7 +15,8 @@ from course_utils.measure import summary
 class Transformed:
     """A loader whose inputs go through a function on their way out.
 
-    data_iter: yields (X, y) in each pass. function: X -> X of the same length.
+    data_iter: yields (X, y) in each pass. function: X -> X of the same
+    length.
     """
 
     def __init__(self, data_iter, function):
@@ -31,10 +32,12 @@ class Transformed:
 
 
 def move_randomly(X, pixels=2.0, degrees=15.0, scale=0.15):
-    """Move, turn and resize each image of a batch at random; black comes in from outside.
+    """Move, turn and resize each image of a batch at random; black comes in
+    from outside.
 
-    X: (N, C, H, W) in [0, 1]. pixels, degrees: at most so far to each side. scale: at most so
-    much smaller or larger (0.1: a tenth). Returns the same shape.
+    X: (N, C, H, W) in [0, 1]. pixels, degrees: at most so far to each side.
+    scale: at most so much smaller or larger (0.1: a tenth). Returns the
+    same shape.
     """
 
     def between(limit, *size):
@@ -54,7 +57,8 @@ def move_randomly(X, pixels=2.0, degrees=15.0, scale=0.15):
 
 
 class Conv2D(nn.Module):
-    """A convolution by loops over positions, filters and channels; learns like nn.Conv2d.
+    """A convolution by loops over positions, filters and channels; learns
+    like nn.Conv2d.
 
     Square kernels; stride, padding and dilation alike along both axes.
     X: (N, in_channels, H, W) -> (N, out_channels, H', W').
@@ -90,9 +94,11 @@ class Conv2D(nn.Module):
         X = F.pad(X, [self.padding] * 4)
         if X.shape[1] != self.weight.shape[1] or min(X.shape[2:]) < span:
             raise ValueError(
-                f"{tuple(X.shape)} does not suit weight {tuple(self.weight.shape)}"
+                f"{tuple(X.shape)} does not suit weight "
+                f"{tuple(self.weight.shape)}"
             )
-        # taking the weights apart once is much cheaper than indexing them at each position
+        # taking the weights apart once is much cheaper than indexing them
+        # at each position
         filters = [w.unbind() for w in self.weight.unbind()]
         biases = self.bias[:, 0].unbind()
         rows = []
@@ -127,7 +133,8 @@ class Conv2D(nn.Module):
 class Pool2D(nn.Module):
     """Pooling by loops over positions, each channel for itself.
 
-    size: side of the window. mode: "max" or "avg". stride: None for `size`, as in nn.MaxPool2d.
+    size: side of the window. mode: "max" or "avg". stride: None for `size`,
+    as in nn.MaxPool2d.
     X: (N, C, H, W) -> (N, C, H', W').
     """
 
@@ -145,7 +152,8 @@ class Pool2D(nn.Module):
                 window = X[
                     :, :, i : i + self.size, j : j + self.size
                 ].flatten(2)
-                # of several equal largest values only the first gets the gradient, as in torch
+                # of several equal largest values only the first gets the
+                # gradient, as in torch
                 row.append(
                     window.max(dim=2).values
                     if self.mode == "max"
@@ -166,8 +174,10 @@ def pool_layer(size, mode):
 class LeNet5(nn.Sequential):
     """LeNet-5 of the digits lab: (N, 1, 32, 32) -> (N, num_classes) logits.
 
-    conv, pool: what to build from; called as conv(in, out, 5) and pool(2, "max" or "avg").
-    Source: LeCun and others, 1998, with ReLU, and with every map joined to every map.
+    conv, pool: what to build from; called as conv(in, out, 5) and pool(2,
+    "max" or "avg").
+    Source: LeCun and others, 1998, with ReLU, and with every map joined to
+    every map.
     """
 
     def __init__(self, num_classes=10, conv=nn.Conv2d, pool=pool_layer):
@@ -192,7 +202,8 @@ class LeNet5(nn.Sequential):
 
 @torch.no_grad()
 def copy_weights(source, target):
-    """Copy the parameters of one net into another, in order, reshaped where only that differs.
+    """Copy the parameters of one net into another, in order, reshaped where
+    only that differs.
 
     Raises ValueError if their number or their sizes differ.
     """
@@ -200,16 +211,19 @@ def copy_weights(source, target):
     for number, (given, own) in enumerate(pairs):
         if given.numel() != own.numel():
             raise ValueError(
-                f"parameter {number}: {tuple(given.shape)} for {tuple(own.shape)}"
+                f"parameter {number}: {tuple(given.shape)} for "
+                f"{tuple(own.shape)}"
             )
     for given, own in pairs:
         own.copy_(given.reshape(own.shape))
 
 
 def tutorial_cost(net, input_shape):
-    """Operations of one image as the tutorial of this lab counts them: layer -> number.
+    """Operations of one image as the tutorial of this lab counts them:
+    layer -> number.
 
-    Convolution: multiply-adds and biases. Average pool: its outputs. Linear: multiply-adds.
+    Convolution: multiply-adds and biases. Average pool: its outputs.
+    Linear: multiply-adds.
     """
     cost = {}
     for row in summary(net, input_shape, depth=None).rows:
@@ -226,7 +240,9 @@ def tutorial_cost(net, input_shape):
 
 
 def count_flops(net, input_shape):
-    """What torch's own counter says: floating-point operations of one image."""
+    """What torch's own counter says: floating-point operations of one
+    image.
+    """
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         net(torch.zeros(1, *input_shape))
     return counter.get_total_flops()

@@ -34,14 +34,16 @@ def pooled_size(
 ):
     """Number of windows along one axis: the size after pooling.
 
-    size: pixels along the axis. The others are whole numbers as in `nn.MaxPool2d`;
-    stride None: as long as the window.
-    Raises ValueError if padding is more than half of the window, or no window fits.
+    size: pixels along the axis. The others are whole numbers as in
+    `nn.MaxPool2d`; stride None: as long as the window.
+    Raises ValueError if padding is more than half of the window, or no
+    window fits.
     """
     stride = window if stride is None else stride
     if 2 * padding > window:
         raise ValueError(
-            f"padding {padding} is more than half of the window ({window} pixels)"
+            f"padding {padding} is more than half of the window ({window} "
+            "pixels)"
         )
     reach = dilation * (window - 1) + 1
     rest = size + 2 * padding - reach
@@ -50,15 +52,18 @@ def pooled_size(
         steps -= 1
     if steps < 0:
         raise ValueError(
-            f"a window of {reach} pixels does not fit into {size} + 2·{padding}"
+            f"a window of {reach} pixels does not fit into {size} + "
+            f"2·{padding}"
         )
     return steps + 1
 
 
 def slide(X, dim, window, stride):
-    """Views of X along `dim`: the 1st entry of every window, the 2nd of every window, …
+    """Views of X along `dim`: the 1st entry of every window, the 2nd of
+    every window, …
 
-    X: (…, H, W). dim: -2 (rows) or -1 (columns). Returns a list of `window` views.
+    X: (…, H, W). dim: -2 (rows) or -1 (columns). Returns a list of `window`
+    views.
     """
     span = (X.shape[dim] - window) // stride * stride + 1
     after = (slice(None),) * (-1 - dim)
@@ -68,14 +73,18 @@ def slide(X, dim, window, stride):
 
 
 def window_sums(X, window, stride):
-    """Sum over each window of X (…, H, W); window and stride as (rows, columns)."""
+    """Sum over each window of X (…, H, W); window and stride as (rows,
+    columns).
+    """
     first, *rest = slide(X, -2, window[0], stride[0])
     first, *rest = slide(sum(rest, first), -1, window[1], stride[1])
     return sum(rest, first)
 
 
 def window_maxima(X, window, stride):
-    """Largest entry of each window of X (…, H, W); the first of them gets the gradient."""
+    """Largest entry of each window of X (…, H, W); the first of them gets
+    the gradient.
+    """
     width = X.shape[-1]
     with torch.no_grad():
         rows = slide(X, -2, window[0], stride[0])
@@ -118,13 +127,15 @@ def as_pair(value, name, least):
         isinstance(v, int) and v >= least for v in both
     ):
         raise ValueError(
-            f"{name} must be a whole number of at least {least}, or two of them; got {value!r}"
+            f"{name} must be a whole number of at least {least}, or two "
+            f"of them; got {value!r}"
         )
     return both
 
 
 def window_edges(size, window, stride, padding, ceil_mode):
-    """Pixels to add (left, right, top, bottom) so that every window lies inside.
+    """Pixels to add (left, right, top, bottom) so that every window lies
+    inside.
 
     All arguments but ceil_mode as (rows, columns).
     """
@@ -145,22 +156,27 @@ def pool2d_windows(
     count_include_pad=True,
     dilation=1,
 ):
-    """Pool images as `nn.MaxPool2d` and `nn.AvgPool2d` do, gradients included.
+    """Pool images as `nn.MaxPool2d` and `nn.AvgPool2d` do, gradients
+    included.
 
-    X: (…, H, W), any leading axes. window, stride, padding: a whole number or (rows, columns);
-    stride None: the window. mode: "max" or "avg". ceil_mode: pixels left over get a window too.
+    X: (…, H, W), any leading axes. window, stride, padding: a whole number
+    or (rows, columns); stride None: the window. mode: "max" or "avg".
+    ceil_mode: pixels left over get a window too.
     count_include_pad: padding counts in an average. dilation: 1.
-    Returns (…, H_out, W_out), see `pooled_size`. Raises ValueError for arguments that are wrong.
+    Returns (…, H_out, W_out), see `pooled_size`. Raises ValueError for
+    arguments that are wrong.
     """
     check_mode(mode)
     if dilation != 1:
         raise ValueError(
-            f"dilation must be 1 here (exercise 02.8 lifts that), got {dilation!r}"
+            "dilation must be 1 here (exercise 02.8 lifts that), got "
+            f"{dilation!r}"
         )
     if X.ndim < 2 or (mode == "avg" and not X.is_floating_point()):
         kind = f"{X.dtype} {tuple(X.shape)}"
         raise ValueError(
-            f"X must be images (…, H, W), of floats for an average; got {kind}"
+            "X must be images (…, H, W), of floats for an average; got "
+            f"{kind}"
         )
     window, padding = (
         as_pair(window, "window", 1),
@@ -192,7 +208,9 @@ def pool2d_windows(
 
 
 def adaptive_windows(size, count):
-    """The (start, end) of each of `count` adaptive pooling windows over `size` pixels."""
+    """The (start, end) of each of `count` adaptive pooling windows over
+    `size` pixels.
+    """
     return [
         (i * size // count, -(-(i + 1) * size // count))
         for i in range(count)
@@ -202,8 +220,9 @@ def adaptive_windows(size, count):
 def adaptive_avg_pool2d(X, output_size):
     """Average pooling to a given size, window by window.
 
-    X: (…, H, W). output_size: a whole number or (rows, columns), None for an axis
-    that stays as it is. Returns (…, rows, columns). Raises ValueError for others.
+    X: (…, H, W). output_size: a whole number or (rows, columns), None for
+    an axis that stays as it is. Returns (…, rows, columns). Raises
+    ValueError for others.
     """
     both = (
         output_size

@@ -9,7 +9,9 @@ from torch.nn import functional as F
 
 
 class Pair(nn.Module):
-    """Two convolutions of 16 channels; with `shortcut` their input is added."""
+    """Two convolutions of 16 channels; with `shortcut` their input is
+    added.
+    """
 
     def __init__(self, shortcut):
         super().__init__()
@@ -40,7 +42,9 @@ def narrow(depth, shortcut=False):
 
 
 def make_shortcut(in_channels, out_channels, stride, bias=False, norm=True):
-    """Identity where shapes agree, else a 1×1 convolution (with batch normalisation)."""
+    """Identity where shapes agree, else a 1×1 convolution (with batch
+    normalisation).
+    """
     if stride == 1 and in_channels == out_channels:
         return nn.Identity()
     layers = [
@@ -52,9 +56,11 @@ def make_shortcut(in_channels, out_channels, stride, bias=False, norm=True):
 
 
 class BasicBlock(nn.Module):
-    """Two 3×3 convolutions and a shortcut: (N, C, H, W) -> (N, channels, H/stride, W/stride).
+    """Two 3×3 convolutions and a shortcut: (N, C, H, W) -> (N, channels,
+    H/stride, W/stride).
 
-    bias: of the convolutions. shortcut_norm: batch normalisation of a projection.
+    bias: of the convolutions. shortcut_norm: batch normalisation of a
+    projection.
     Source: He et al. (2016), figure 5, left.
     """
 
@@ -86,10 +92,11 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1×1 down, 3×3, 1×1 up, and a shortcut: (N, C, H, W) -> (N, 4 channels, H/stride, W/stride).
+    """1×1 down, 3×3, 1×1 up, and a shortcut: (N, C, H, W) -> (N, 4
+    channels, H/stride, W/stride).
 
-    Source: He et al. (2016), figure 5, right. The stride is in the 3×3 convolution, as
-    torchvision has it; the paper has it in the first 1×1.
+    Source: He et al. (2016), figure 5, right. The stride is in the 3×3
+    convolution, as torchvision has it; the paper has it in the first 1×1.
     """
 
     expansion = 4
@@ -124,9 +131,11 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Sequential):
-    """Residual network: (N, in_channels, H, W) -> (N, num_classes) logits, sides of 32 or more.
+    """Residual network: (N, in_channels, H, W) -> (N, num_classes) logits,
+    sides of 32 or more.
 
-    block: BasicBlock or Bottleneck. depths: blocks in each of the four stages.
+    block: BasicBlock or Bottleneck. depths: blocks in each of the four
+    stages.
     bias, shortcut_norm: as in BasicBlock.
     Layers stand in torchvision's order, so that its weights can be loaded.
     Source: He et al. (2016), table 1.
@@ -166,7 +175,9 @@ class ResNet(nn.Sequential):
 
 
 def resnet18(in_channels=3, num_classes=1000):
-    """The paper's 18 layers, input (N, in_channels, 224, 224); works from sides of 32 on."""
+    """The paper's 18 layers, input (N, in_channels, 224, 224); works from
+    sides of 32 on.
+    """
     return ResNet(BasicBlock, (2, 2, 2, 2), in_channels, num_classes)
 
 
@@ -181,7 +192,9 @@ def resnet50(in_channels=3, num_classes=1000):
 
 
 def resnet18_d2l(in_channels=1, num_classes=10):
-    """The form of Dive into Deep Learning: convolutions with bias, plain projections."""
+    """The form of Dive into Deep Learning: convolutions with bias, plain
+    projections.
+    """
     return ResNet(
         BasicBlock,
         (2, 2, 2, 2),
@@ -193,7 +206,8 @@ def resnet18_d2l(in_channels=1, num_classes=10):
 
 
 def class_activation_map(body, fc, X):
-    """Map of each class's evidence (N, classes, h, w) from the last feature maps.
+    """Map of each class's evidence (N, classes, h, w) from the last feature
+    maps.
 
     body: X (N, …) -> (N, C, h, w), all layers before the global average.
     fc: the nn.Linear behind it. Mean over the positions + fc.bias = logits.
@@ -203,7 +217,9 @@ def class_activation_map(body, fc, X):
 
 
 class Frozen(nn.Module):
-    """A module whose weights and running averages stay as they are, also in training."""
+    """A module whose weights and running averages stay as they are, also in
+    training.
+    """
 
     def __init__(self, module):
         super().__init__()
@@ -218,7 +234,9 @@ class Frozen(nn.Module):
 
 
 class HalvingBlock(nn.Module):
-    """A tutorial's block: two 3×3 convolutions that halve the image, always with projection."""
+    """A tutorial's block: two 3×3 convolutions that halve the image, always
+    with projection.
+    """
 
     def __init__(self, in_channels, out_channels):
         super().__init__()
@@ -239,7 +257,8 @@ class HalvingBlock(nn.Module):
 
 
 def resnet_stride2(in_channels=3, num_classes=10, stem_relu=False):
-    """A tutorial's "ResNet-18", input (N, in_channels, 32, 32): ten layers on the main path.
+    """A tutorial's "ResNet-18", input (N, in_channels, 32, 32): ten layers
+    on the main path.
 
     stem_relu: with the ReLU behind the stem that the tutorial forgot.
     """

@@ -5,15 +5,19 @@ import torch
 
 
 def shard(batch, rank, size):
-    """What process `rank` (from 0) of `size` gets of a batch (n, …): every size-th example."""
+    """What process `rank` (from 0) of `size` gets of a batch (n, …): every
+    size-th example.
+    """
     return batch[rank::size]
 
 
 def ring_all_reduce(tensors, watch=None):
-    """Give all n workers the sum of their tensors, by passing chunks round a ring.
+    """Give all n workers the sum of their tensors, by passing chunks round
+    a ring.
 
     tensors: one per worker, all of one shape.
-    watch: called after each of the 2 (n - 1) steps with the chunks, a list for each worker.
+    watch: called after each of the 2 (n - 1) steps with the chunks, a list
+    for each worker.
     Returns (the n sums, how many numbers each worker has sent).
     Source: Patarasuk and Yuan, 2009; text and code are our own.
     """
@@ -48,7 +52,9 @@ FACTOR = LARGE // SMALL
 
 
 def warm_up(optimizer, steps):
-    """From the small batch's rate up to the full one over a quarter of the steps."""
+    """From the small batch's rate up to the full one over a quarter of the
+    steps.
+    """
 
     def share(step):
         return min(1.0, 1 / FACTOR + (1 - 1 / FACTOR) * step / (steps / 4))

@@ -10,7 +10,9 @@ from course_utils.nets.convolution import out_size
 
 
 def stack(k, depth, channels):
-    """`depth` convolutions k by k that keep the image's size, with ReLUs."""
+    """`depth` convolutions k by k that keep the image's size,
+    with ReLUs.
+    """
     layers = []
     for _ in range(depth):
         layers += [
@@ -26,7 +28,8 @@ MARKS = torch.tensor(
 
 
 def all_marks():
-    """Every image of two marks, uint8 (2916, 11, 11), and whether they are the same, int64.
+    """Every image of two marks, uint8 (2916, 11, 11), and whether they are
+    the same, int64.
 
     Each mark is a + or a ×, at any of 27 places in its half of the image.
     """
@@ -48,7 +51,9 @@ def all_marks():
 
 
 def split_marks(seed, train=2000):
-    """Two parts (images, same) of all images, in random order: `train` of them, and the rest."""
+    """Two parts (images, same) of all images, in random order: `train` of
+    them, and the rest.
+    """
     images, same = all_marks()
     order = torch.randperm(
         len(images), generator=torch.Generator().manual_seed(seed)
@@ -137,7 +142,8 @@ class VGG(nn.Module):
         super().__init__()
         if config not in VGG_DEPTHS:
             raise ValueError(
-                f"config must be one of {', '.join(VGG_DEPTHS)}, got {config!r}"
+                f"config must be one of {', '.join(VGG_DEPTHS)}, got "
+                f"{config!r}"
             )
         blocks, channels, side = [], in_channels, input_size
         for depth, width in zip(
@@ -164,8 +170,9 @@ def gaussian(module):
 def grad_cam(net, layer, X, labels):
     """Where, in the feature maps of `layer`, is the evidence for a class?
 
-    net: (N, …) -> logits (N, classes). layer: a module inside it whose output
-    is (N, C, h, w). X: input. labels: int64 (N,), the class asked for.
+    net: (N, …) -> logits (N, classes). layer: a module inside it whose
+    output is (N, C, h, w). X: input. labels: int64 (N,), the class asked
+    for.
     Returns (N, h, w), not negative. The net is left in evaluation mode.
     Source: Selvaraju et al. (2017), equations 1 and 2.
     """

@@ -8,7 +8,8 @@ from kernels import every_chapter
 
 # Words that compare: what they say was measured against something, in a claim.
 COMPARING = re.compile(
-    r"\b(beats?|fall|sooner|soonest|later|steadier|costs? accuracy|too high|higher|harder)\b"
+    r"\b(beats?|better|needs?|fall|sooner|soonest|later|steadier|gain a|costs? accuracy|too high"
+    r"|higher|harder|weakest)\b"
 )
 PROVES = re.compile(r"\b(claim|expect|assert|assert_close)\b")
 

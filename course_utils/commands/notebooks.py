@@ -12,9 +12,13 @@ from course_utils.commands.manifest import nearest
 from course_utils.errors import RunError
 
 INJECTED_TAG = "injected-parameters"  # papermill's name for the cell that it adds
+HIDDEN_TAG = "hide-input"  # MyST's name: what the cell makes is shown, its code is closed
 SKIP_TAG = "skip-execution"  # Jupyter's own
 # [text](03_lenet.ipynb#section), but no picture; the number is the second group
 CHAPTER_LINK = re.compile(r"(?<!!)\[([^\]\[]+)\]\((\d+)_\w+\.ipynb(?:#[^)]*)?\)")
+# the first line of an exercise; the group: its minutes
+TASK = re.compile(r"\*\*\d\d\.\d+ [^*]+\*\*[^(]*\((?:[a-z-]+, )?(\d+) minutes?\)")
+FOLD = "Under the hood"  # how the heading of a folded section begins
 # what an empty notebook of ours says about itself
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},

@@ -6,6 +6,7 @@ In a notebook an exercise is four cells: the task, a stub, the check, and one wi
     # hint("02.3")                 # without the "#": one more hint each time
     # solution("02.3")             # the solution, explained
 
+It stands behind the section that it belongs to; `guess(question, answer)` asks before a page tells.
 The chapter ends with `progress_bar("02")`; `progress_map()` shows the whole course.
 Others may use `judge` (a Result, nothing shown or recorded), `exercises_of(chapter)`,
 `solve(notebook)` (the solved copy) and `book_boxes(id)` (hints, solution, explanation).
@@ -53,6 +54,7 @@ some wrong ones for each; `test_exercises.py` beside it makes more wrong ones by
 '''
 
 from course_utils.exercises.checker.judge import Result
+from course_utils.exercises.guess import guess
 from course_utils.exercises.learner import check, hint, judge, solution
 from course_utils.exercises.progress import progress_bar, progress_map
 from course_utils.exercises.registry import exercises_of
@@ -63,6 +65,7 @@ __all__ = [
     "book_boxes",
     "check",
     "exercises_of",
+    "guess",
     "hint",
     "judge",
     "progress_bar",

@@ -14,7 +14,9 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-CELL_METADATA = {"tags", "alt", "caption", "backs", "unclaimed"}
+CELL_METADATA = {"tags", "alt", "caption", "backs", "unclaimed", "jupyter"} | {
+    "jp-MarkdownHeadingCollapsed"
+}
 # one scale from light to dark or through white, told apart with any kind of sight
 COLOUR_MAPS = {"gray", "viridis", "cividis", "magma", "inferno", "Blues", "Oranges", "RdBu_r"}
 COLOUR_ARGUMENTS = re.compile(r"c|ec|fc|mfc|mec|colors?|\w+colors?")

@@ -20,7 +20,7 @@ from course_utils.commands.book.prose import (
 )
 from course_utils.commands.book.references import link_references
 from course_utils.commands.book.templates import raw_html, render
-from course_utils.commands.notebooks import CHAPTER_LINK, INJECTED_TAG, shown_as, tags_of
+from course_utils.commands.notebooks import CHAPTER_LINK, INJECTED_TAG, TASK, shown_as, tags_of
 from course_utils.errors import BookError
 from course_utils.evidence.claim import CLAIM_MIME
 from course_utils.results import RECORD_MIME
@@ -128,12 +128,12 @@ def page_of(notebook, chapter, head, with_links):
 
     head: HTML that goes under the title. with_links: as `linker` gives it. Every figure gets alt
     text and, where the notebook has one, a numbered caption; papermill's injected cell becomes a
-    sentence; hints and solutions of exercises become closed boxes; style sheets that outputs carry
-    with them are dropped for the book's own.
+    sentence; an exercise gets a frame, its hints and solutions become closed boxes; style sheets
+    that outputs carry with them are dropped for the book's own.
     """
     language = notebook.metadata.get("language_info", {"name": "python"})
     page = nbformat.v4.new_notebook(metadata={"language_info": language})
-    heading, titled = chapter.title, False
+    heading, titled, task = chapter.title, False, False
     captions = Captions(chapter)
     for cell in notebook.cells:
         shown = [cell]
@@ -143,12 +143,18 @@ def page_of(notebook, chapter, head, with_links):
             if not titled and (title := _first_title(cell.source)):
                 cell.source = f"{cell.source[:title]}\n\n{raw_html(head)}\n\n{cell.source[title:]}"
                 titled = True
+            if TASK.match(cell.source):
+                shown = [new_markdown_cell(raw_html('<div class="exercise">')), cell]
+                task = True
         elif INJECTED_TAG in tags_of(cell):
             shown = [new_markdown_cell(_injected_note(cell.source))]
         elif cell.cell_type == "code":
             describe_figures(cell, heading)
             _clean_outputs(cell)
             shown = exercise_cells(cell) + captions.after(cell)
+            if task and "hint" in tags_of(cell):
+                shown.append(new_markdown_cell(raw_html("</div>")))
+                task = False
         page.cells += shown
     if not titled:
         raise BookError(f"{chapter.file}: no title. Give it one cell with one `# Title`.")

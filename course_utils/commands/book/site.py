@@ -15,6 +15,7 @@ from course_utils.commands.book.lighten import lighten
 from course_utils.commands.book.page import facts_of, linker, page_of, read_executed
 from course_utils.commands.book.playground import add_playground
 from course_utils.commands.book.templates import ASSETS
+from course_utils.commands.notebooks import FOLD
 from course_utils.commands.run.report import read_report
 from course_utils.errors import BookError, RunError
 
@@ -162,6 +163,7 @@ def _run_sphinx(manifest, source, extra, site, doctrees):
             warnings.simplefilter("ignore")
             app = Sphinx(source, None, site, doctrees, "html", options, status=None, warning=said)
             app.connect("html-page-context", _add_buttons, priority=900)
+            app.connect("doctree-read", _close_folds)
             app.build(force_all=True)
     except Exception as error:  # whatever an extension raises, the message has to name the page
         why = " ".join(f"{type(error).__name__}: {error}".split())
@@ -169,6 +171,17 @@ def _run_sphinx(manifest, source, extra, site, doctrees):
     if complaints := _complaints(said.getvalue(), source):
         more = f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
         raise BookError(f"the book was not built{more}:\n{complaints[0]}")
+
+
+def _close_folds(app, doctree):
+    """Put what is under the hood behind a button; the heading stays, and links find it."""
+    from docutils import nodes
+
+    for section in doctree.findall(nodes.section):
+        if section[0].astext().startswith(FOLD):
+            opening = '<details class="fold"><summary>Show this part</summary>'
+            section.insert(1, nodes.raw("", opening, format="html"))
+            section.append(nodes.raw("", "</details>", format="html"))
 
 
 def _complaints(text, source):

@@ -25,6 +25,7 @@ from course_utils.commands.grade.returned import read_points
 from course_utils.commands.notebooks import (
     CHAPTER_LINK,
     METADATA,
+    TASK,
     code_cells,
     read_notebook,
     select_chapters,
@@ -174,6 +175,7 @@ def student_notebook(chapter, checks=False):
         if cell["cell_type"] == "markdown":
             pasted = {key: cell[key] for key in ("attachments",) if key in cell}
             text = CHAPTER_LINK.sub(r"\1", cell["source"])
+            prompt = [] if TASK.match(text) else prompt  # what stands before it is the chapter's
             prompt.append(v4.new_markdown_cell(text, **pasted))
             continue
         if exercise_names(cell["source"]):

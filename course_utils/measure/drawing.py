@@ -1,10 +1,13 @@
 """Drawings made from a network itself: its architecture, and where its cost lies."""
 
 import math
+from statistics import mean
 
+from course_utils.measure.graph import graph_of
 from course_utils.measure.summary import summary
 
 PER_LINE = 13
+LANE = 1.95  # from one branch to the next, where a column is 1 wide
 # kind of layer: its colour and the words that give it away in a class name; first match wins
 KINDS = {
     "convolution": ("#0072B2", ("conv",)),
@@ -14,21 +17,34 @@ KINDS = {
     "block": ("#56B4E9", ()),
     "other": ("#B0B0B0", ()),
 }
+GREY = "#808080"
+_ROUND = ("+", "cat")  # functions that join lanes
+_CIRCLE = {"boxstyle": "circle,pad=0.25", "facecolor": "none", "edgecolor": GREY}
 FACES = {"front": 0.0, "top": 0.4, "side": -0.3}  # how much lighter than the layer's colour
 
 
 def draw_architecture(net, input_shape, depth=1, title=None):
-    """Draw a network as a row of slabs, one per layer, from its own code.
+    """Draw a network as slabs, one per layer, from its own code.
 
     input_shape: (C, H, W). depth: how deep to open blocks, as in `summary`.
     A slab's height is the side of the image, its width the number of channels, both on a
-    logarithmic scale; a vector is a thin bar. Up to thirteen in a line. Returns the figure.
+    logarithmic scale; a vector is a thin bar. Branches lie under each other, a shortcut is an arrow
+    over what it skips; a chain of layers has up to thirteen in a line. What torch.fx cannot trace
+    is drawn as a chain, in the order in which it runs. Returns the figure.
     Raises CourseError if the net does not take that shape.
     """
-    import matplotlib.pyplot as plt
-    from matplotlib.patches import Patch
-
     table = summary(net, input_shape, depth=depth)
+    nodes = graph_of(net, input_shape, table.rows)
+    branched = any(len(node.inputs) > 1 for node in nodes)
+    fig, kinds = _draw_graph(nodes) if branched else _draw_chain(table, input_shape)
+    _finish(fig, kinds, title or table.caption)
+    return fig
+
+
+def _draw_chain(table, input_shape):
+    """The layers in rows, one after the other; returns the figure and the kinds that it shows."""
+    import matplotlib.pyplot as plt
+
     boxes = [("input", "other", tuple(input_shape))]
     boxes += [(_label(row), _kind(row), row.output_shape) for row in table.rows]
     lines = -(-len(boxes) // PER_LINE)
@@ -38,21 +54,84 @@ def draw_architecture(net, input_shape, depth=1, title=None):
     tallest = max(_side(shape) for _, _, shape in boxes)
     widest = max(_channels(shape) for _, _, shape in boxes)
     for i, box in enumerate(boxes):
-        _draw_box(axes[i // per_line, 0], i % per_line, box, tallest, widest)
+        _draw_box(axes[i // per_line, 0], i % per_line, 0, box, tallest, widest)
     for ax in axes[:, 0]:
         ax.set(xlim=(-0.55, per_line - 0.35), ylim=(-0.85, 0.98))
         ax.set_axis_off()
-    used = {kind for _, kind, _ in boxes}
+    return fig, {kind for _, kind, _ in boxes}
+
+
+def _draw_graph(nodes):
+    """The layers where the graph puts them, and arrows; returns the figure and its kinds."""
+    import matplotlib.pyplot as plt
+
+    places = {node: (node.column, -LANE * _middle(node, nodes)) for node in nodes}
+    columns = 1 + max(node.column for node in nodes)
+    lanes = 1 + max(node.lane for node in nodes)
+    over = any(_skips(each, node) for node in nodes for each in node.inputs)
+    size = (min(8.6, 1.0 + 0.85 * columns), 0.9 + 1.4 * lanes + 0.4 * over)
+    fig, ax = plt.subplots(figsize=size)
+    tallest = max(_side(node.shape) for node in nodes)
+    widest = max(_channels(node.shape) for node in nodes)
+    kinds = set()
+    for node in nodes:
+        for each in node.inputs:
+            _draw_arrow(ax, each, node, places)
+        if node.label in _ROUND:
+            ax.text(*places[node], node.label, ha="center", va="center", fontsize=9, bbox=_CIRCLE)
+            continue
+        kinds.add(kind := _kind(node.row) if node.row else "other")
+        box = (_label(node.row) if node.row else node.label, kind, node.shape)
+        _draw_box(ax, *places[node], box, tallest, widest)
+    heights = [y for _, y in places.values()]
+    ax.set_xlim(-0.55, columns - 0.35)
+    ax.set_ylim(min(heights) - 0.85, max(heights) + 1.2 + 0.4 * over)
+    ax.set_axis_off()
+    return fig, kinds
+
+
+def _middle(node, nodes):
+    """Its lane; where three or more part or meet, the middle between theirs."""
+    after = {each.lane for each in nodes if node in each.inputs}
+    for lanes in ({each.lane for each in node.inputs}, after):
+        if len(lanes) > 2:
+            return mean(lanes)
+    return node.lane
+
+
+def _skips(start, end):
+    return start.lane == end.lane and end.column > start.column + 1 and len(end.inputs) > 1
+
+
+def _draw_arrow(ax, start, end, places):
+    """From the right of one node to the left of another; a shortcut over what lies between."""
+    (x, y), (to_x, to_y) = places[start], places[end]
+    leave = x + (0.2 if start.label in _ROUND else 0.36)
+    arrive = to_x - (0.2 if end.label in _ROUND else 0.38)
+    if _skips(start, end):
+        way = [(leave, y + 0.1), (x + 0.6, y + 1.15), (to_x - 0.4, y + 1.15), (to_x, to_y + 0.2)]
+    elif len(end.inputs) > 1:  # where lanes meet: first along its own
+        way = [(leave, y), (to_x - 0.6, y), (arrive, to_y)]
+    else:
+        way = [(leave, y), (x + 0.6, to_y), (arrive, to_y)]
+    ax.plot(*zip(*way[:-1], strict=True), color=GREY, lw=1, solid_joinstyle="round", zorder=0)
+    arrow = {"arrowstyle": "->", "color": GREY, "lw": 1, "shrinkA": 0, "shrinkB": 0}
+    ax.annotate("", way[-1], way[-2], arrowprops=arrow, zorder=0)
+
+
+def _finish(fig, kinds, title):
+    """Legend and title."""
+    from matplotlib.patches import Patch
+
     fig.legend(
-        handles=[Patch(color=KINDS[kind][0], label=kind) for kind in KINDS if kind in used],
+        handles=[Patch(color=KINDS[kind][0], label=kind) for kind in KINDS if kind in kinds],
         loc="lower center",
         ncols=len(KINDS),
         fontsize=8,
         handlelength=1,
     )
-    fig.suptitle(title or table.caption, fontsize=10)
-    fig.tight_layout(rect=(0, 0.3 / size[1], 1, 1), pad=0.2)
-    return fig
+    fig.suptitle(title, fontsize=10)
+    fig.tight_layout(rect=(0, 0.3 / fig.get_figheight(), 1, 1), pad=0.2)
 
 
 def plot_cost(table):
@@ -83,7 +162,7 @@ def plot_cost(table):
     return fig
 
 
-def _draw_box(ax, column, box, tallest, widest):
+def _draw_box(ax, column, middle, box, tallest, widest):
     """One slab in oblique projection, its layer above and its output's shape below."""
     from matplotlib.patches import Polygon
 
@@ -93,7 +172,7 @@ def _draw_box(ax, column, box, tallest, widest):
     width = 0.1 + 0.42 * _channels(shape) / widest if image else 0.1
     lean, rise = (0.28 * half, 0.35 * half) if image else (0.06, 0.04)
     left, right = column - (width + lean) / 2, column + (width - lean) / 2
-    low, high = -half - rise / 2, half - rise / 2
+    low, high = middle - half - rise / 2, middle + half - rise / 2
     corners = {
         "front": [(left, low), (right, low), (right, high), (left, high)],
         "top": [

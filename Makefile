@@ -22,7 +22,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 TESTS := $(BIN)/python -m pytest -n auto --dist loadgroup
 UNITS := tests/test_*.py tests/training tests/data tests/measure tests/nets tests/exercises tests/evidence \
-	tests/commands/test_manifest.py tests/commands/test_save.py tests/notebooks/test_notebook_form.py
+	tests/commands/test_manifest.py tests/commands/test_save.py \
+	tests/notebooks/test_notebook_form.py tests/notebooks/test_lesson_length.py
 
 .PHONY: all course run book check test test-all formal soak bench lint lab clean
 all: course

@@ -29,6 +29,20 @@ def pool2d(X, pool_size, mode="max"):
     return Y
 
 
+def check_pooling(size, window, padding, reach, steps):
+    """Raise ValueError for too much padding, or if no window fits."""
+    if 2 * padding > window:
+        raise ValueError(
+            f"padding {padding} is more than half of the window ({window} "
+            "pixels)"
+        )
+    if steps < 0:
+        raise ValueError(
+            f"a window of {reach} pixels does not fit into {size} + "
+            f"2·{padding}"
+        )
+
+
 def pooled_size(
     size, window, stride=None, padding=0, ceil_mode=False, dilation=1
 ):
@@ -40,21 +54,12 @@ def pooled_size(
     window fits.
     """
     stride = window if stride is None else stride
-    if 2 * padding > window:
-        raise ValueError(
-            f"padding {padding} is more than half of the window ({window} "
-            "pixels)"
-        )
     reach = dilation * (window - 1) + 1
     rest = size + 2 * padding - reach
     steps = -(-rest // stride) if ceil_mode else rest // stride
     if ceil_mode and steps * stride >= size + padding:
         steps -= 1
-    if steps < 0:
-        raise ValueError(
-            f"a window of {reach} pixels does not fit into {size} + "
-            f"2·{padding}"
-        )
+    check_pooling(size, window, padding, reach, steps)
     return steps + 1
 
 

@@ -8,12 +8,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 
-def corr2d(X, K):
-    """Slide kernel `K` over image `X`; at each place multiply and add up.
-
-    X: (H, W). K: (k_h, k_w). Returns (H - k_h + 1, W - k_w + 1).
-    Raises ValueError if one of them is not 2-D or the kernel does not fit.
-    """
+def check_fits(X, K):
+    """Raise ValueError if X or K is not 2-D, or K does not fit in X."""
     if X.dim() != 2 or K.dim() != 2:
         raise ValueError(
             f"corr2d takes 2-D X and K, not {X.dim()}-D and {K.dim()}-D"
@@ -23,6 +19,16 @@ def corr2d(X, K):
         raise ValueError(
             f"a {k_h}x{k_w} kernel does not fit in a {H}x{W} image"
         )
+
+
+def corr2d(X, K):
+    """Slide kernel `K` over image `X`; at each place multiply and add up.
+
+    X: (H, W). K: (k_h, k_w). Returns (H - k_h + 1, W - k_w + 1).
+    Raises ValueError if one of them is not 2-D or the kernel does not fit.
+    """
+    check_fits(X, K)
+    (H, W), (k_h, k_w) = X.shape, K.shape
     # an integer image under a kernel of fractions must not be rounded
     Y = X.new_zeros(H - k_h + 1, W - k_w + 1, dtype=torch.result_type(X, K))
     for i in range(Y.shape[0]):
@@ -31,13 +37,8 @@ def corr2d(X, K):
     return Y
 
 
-def out_size(n, k, s=1, p=0, d=1):
-    """Outputs along one axis of a convolution (or pooling).
-
-    n: pixels. k: kernel, s: stride, p: padding on each side, d: dilation.
-    Raises ValueError if an argument makes no sense or the window does not
-    fit.
-    """
+def check_window(n, k, s, p, d):
+    """Raise ValueError if an argument makes no sense or nothing fits."""
     if min(n, k, s, d) < 1 or p < 0:
         raise ValueError(
             f"need n, k, s, d of at least 1 and p of at least 0, got {n=} "
@@ -49,7 +50,17 @@ def out_size(n, k, s=1, p=0, d=1):
             f"a window of {span} pixels does not fit in {n} + 2*{p} "
             "padded pixels"
         )
-    return (n + 2 * p - span) // s + 1
+
+
+def out_size(n, k, s=1, p=0, d=1):
+    """Outputs along one axis of a convolution (or pooling).
+
+    n: pixels. k: kernel, s: stride, p: padding on each side, d: dilation.
+    Raises ValueError if an argument makes no sense or the window does not
+    fit.
+    """
+    check_window(n, k, s, p, d)
+    return (n + 2 * p - d * (k - 1) - 1) // s + 1
 
 
 def corr2d_multi_in(X, K):
@@ -125,11 +136,8 @@ def conv2d_loops(X, W, b=None, stride=1, padding=0, dilation=1, groups=1):
     Arguments and errors as `conv_shape`. Returns (N, C_out, H_out, W_out).
     """
     shape = conv_shape(X, W, b, stride, padding, dilation, groups)
-    (s_h, s_w), (p_h, p_w), (d_h, d_w) = (
-        pair(stride),
-        pair(padding),
-        pair(dilation),
-    )
+    (s_h, s_w), (p_h, p_w) = pair(stride), pair(padding)
+    d_h, d_w = pair(dilation)
     X = F.pad(X, (p_w, p_w, p_h, p_h))
     filters, depth, k_h, k_w = W.shape
     Y = X.new_zeros(shape)
@@ -139,14 +147,22 @@ def conv2d_loops(X, W, b=None, stride=1, padding=0, dilation=1, groups=1):
             channels = X[n, group * depth : (group + 1) * depth]
             for i in range(shape[2]):
                 for j in range(shape[3]):
-                    rows = slice(
-                        i * s_h, i * s_h + d_h * (k_h - 1) + 1, d_h
-                    )
-                    cols = slice(
-                        j * s_w, j * s_w + d_w * (k_w - 1) + 1, d_w
-                    )
+                    top, left = i * s_h, j * s_w
+                    rows = slice(top, top + d_h * (k_h - 1) + 1, d_h)
+                    cols = slice(left, left + d_w * (k_w - 1) + 1, d_w)
                     Y[n, o, i, j] = (channels[:, rows, cols] * W[o]).sum()
     return Y if b is None else Y + b[:, None, None]
+
+
+def check_windows(X, kernel, stride, padding, dilation):
+    """Raise ValueError if X is not 4-D or the window does not fit."""
+    if X.dim() != 4:
+        raise ValueError(
+            f"X must be 4-D (N, C, H, W), got {tuple(X.shape)}"
+        )
+    settings = map(pair, (kernel, stride, padding, dilation))
+    for axis in zip(X.shape[2:], *settings, strict=True):
+        check_window(*axis)
 
 
 def im2col(X, kernel, stride=1, padding=0, dilation=1):
@@ -156,13 +172,8 @@ def im2col(X, kernel, stride=1, padding=0, dilation=1):
     Returns (N, C * k_h * k_w, H_out * W_out), in the order of F.unfold.
     Raises ValueError if X is not 4-D or the window does not fit.
     """
-    if X.dim() != 4:
-        raise ValueError(
-            f"X must be 4-D (N, C, H, W), got {tuple(X.shape)}"
-        )
+    check_windows(X, kernel, stride, padding, dilation)
     k, s, p, d = pair(kernel), pair(stride), pair(padding), pair(dilation)
-    for axis in (0, 1):
-        out_size(X.shape[axis + 2], k[axis], s[axis], p[axis], d[axis])
     X = F.pad(X, (p[1], p[1], p[0], p[0]))
     for axis in (0, 1):
         span = d[axis] * (k[axis] - 1) + 1
@@ -271,6 +282,20 @@ def conv2d_im2col(X, W, b=None, stride=1, padding=0, dilation=1, groups=1):
     return Y if b is None else Y + b[:, None, None]
 
 
+def check_layer(layer):
+    """(k, s, p, d) of a layer, filled up; ValueError for bad numbers."""
+    if not 1 <= len(layer) <= 4:
+        raise ValueError(
+            f"a layer is (k, s, p, d) or the first of these, not {layer}"
+        )
+    k, s, p, d = (*layer, *(1, 0, 1)[len(layer) - 1 :])
+    if min(k, s, d) < 1 or p < 0:
+        raise ValueError(
+            f"need k, s, d of at least 1 and p of at least 0, got {layer}"
+        )
+    return k, s, p, d
+
+
 class ReceptiveField(NamedTuple):
     """Output i sees the `size` pixels from start + i * jump on."""
 
@@ -288,17 +313,7 @@ def receptive_field(layers):
     """
     size, jump, start = 1, 1, 0
     for layer in layers:
-        if not 1 <= len(layer) <= 4:
-            raise ValueError(
-                "a layer is (k, s, p, d) or the first of these, not "
-                f"{layer}"
-            )
-        k, s, p, d = (*layer, *(1, 0, 1)[len(layer) - 1 :])
-        if min(k, s, d) < 1 or p < 0:
-            raise ValueError(
-                "need k, s, d of at least 1 and p of at least 0, got "
-                f"{layer}"
-            )
+        k, s, p, d = check_layer(layer)
         start -= p * jump
         size += d * (k - 1) * jump
         jump *= s

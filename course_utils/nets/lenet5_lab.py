@@ -56,75 +56,55 @@ def move_randomly(X, pixels=2.0, degrees=15.0, scale=0.15):
     return F.grid_sample(X, grid, align_corners=False)
 
 
+def check_suits(X, weight, span):
+    """Raise ValueError if X has other channels or the window misfits."""
+    if X.shape[1] != weight.shape[1] or min(X.shape[2:]) < span:
+        raise ValueError(
+            f"{tuple(X.shape)} does not suit weight {tuple(weight.shape)}"
+        )
+
+
 class Conv2D(nn.Module):
-    """A convolution by loops over positions, filters and channels; learns
-    like nn.Conv2d.
+    """A convolution by loops over positions, filters and channels.
 
     Square kernels; stride, padding and dilation alike along both axes.
-    X: (N, in_channels, H, W) -> (N, out_channels, H', W').
-    weight: (out, in, k, k); bias: (out, 1); both start as nn.Conv2d's do.
-    Raises ValueError if X has other channels or the window does not fit.
+    X: (N, c_in, H, W) -> (N, c_out, H', W').
+    weight: (c_out, c_in, k, k); bias: (c_out, 1); both start as
+    nn.Conv2d's do. Raises ValueError if X does not suit the weight.
     """
 
-    def __init__(
-        self,
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        dilation=1,
-    ):
+    def __init__(self, c_in, c_out, k, stride=1, padding=0, dilation=1):
         super().__init__()
-        self.kernel_size, self.stride = kernel_size, stride
+        self.k, self.stride = k, stride
         self.padding, self.dilation = padding, dilation
-        bound = 1 / math.sqrt(
-            in_channels * kernel_size**2
-        )  # one over the root of the fan-in
-        weight = torch.empty(
-            out_channels, in_channels, kernel_size, kernel_size
-        )
-        self.weight = nn.Parameter(weight.uniform_(-bound, bound))
-        self.bias = nn.Parameter(
-            torch.empty(out_channels, 1).uniform_(-bound, bound)
-        )
+        bound = 1 / math.sqrt(c_in * k**2)  # one over the root of fan-in
+        weight = torch.empty(c_out, c_in, k, k).uniform_(-bound, bound)
+        self.weight = nn.Parameter(weight)
+        bias = torch.empty(c_out, 1).uniform_(-bound, bound)
+        self.bias = nn.Parameter(bias)
 
     def forward(self, X):
-        span = self.dilation * (self.kernel_size - 1) + 1
+        step, span = self.dilation, self.dilation * (self.k - 1) + 1
         X = F.pad(X, [self.padding] * 4)
-        if X.shape[1] != self.weight.shape[1] or min(X.shape[2:]) < span:
-            raise ValueError(
-                f"{tuple(X.shape)} does not suit weight "
-                f"{tuple(self.weight.shape)}"
-            )
-        # taking the weights apart once is much cheaper than indexing them
-        # at each position
+        check_suits(X, self.weight, span)
+        # taking the weights apart once is cheaper than indexing them often
         filters = [w.unbind() for w in self.weight.unbind()]
         biases = self.bias[:, 0].unbind()
         rows = []
         for i in range(0, X.shape[2] - span + 1, self.stride):
             row = []
             for j in range(0, X.shape[3] - span + 1, self.stride):
-                window = X[
-                    :,
-                    :,
-                    i : i + span : self.dilation,
-                    j : j + span : self.dilation,
-                ]
+                window = X[:, :, i : i + span : step, j : j + span : step]
                 channels = window.unbind(dim=1)
                 outputs = []
                 for w, b in zip(filters, biases, strict=True):
                     y = b
                     for x_c, w_c in zip(channels, w, strict=True):
-                        y = y + (x_c * w_c).sum(
-                            dim=(1, 2)
-                        )  # (N,): one number per image
+                        y = y + (x_c * w_c).sum(dim=(1, 2))  # (N,)
                     outputs.append(y)
                 row.append(torch.stack(outputs))
             rows.append(torch.stack(row))
-        return torch.stack(rows).permute(
-            3, 2, 0, 1
-        )  # from (H', W', out, N)
+        return torch.stack(rows).permute(3, 2, 0, 1)  # H', W', c_out, N
 
     def extra_repr(self):
         return f"{tuple(self.weight.shape)}, stride={self.stride}"
@@ -218,6 +198,15 @@ def copy_weights(source, target):
         own.copy_(given.reshape(own.shape))
 
 
+def count_flops(net, input_shape):
+    """What torch's own counter says: floating-point operations of one
+    image.
+    """
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        net(torch.zeros(1, *input_shape))
+    return counter.get_total_flops()
+
+
 def tutorial_cost(net, input_shape):
     """Operations of one image as the tutorial of this lab counts them:
     layer -> number.
@@ -237,15 +226,6 @@ def tutorial_cost(net, input_shape):
         elif isinstance(row.module, nn.Linear):
             cost[row.name] = row.macs
     return cost
-
-
-def count_flops(net, input_shape):
-    """What torch's own counter says: floating-point operations of one
-    image.
-    """
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        net(torch.zeros(1, *input_shape))
-    return counter.get_total_flops()
 
 
 def bytes_kept(function, own):

@@ -371,61 +371,75 @@ answers(
 )
 
 
-def col2im_by_index(columns, shape, k):
-    N, C, H, W = shape
-    places = F.unfold(torch.arange(H * W).reshape(1, 1, H, W).double(), k).long().flatten()
-    flat = columns.reshape(N * C, -1)
-    return columns.new_zeros(N * C, H * W).index_add(1, places, flat).reshape(shape)
+def way_back_to_image(X, W, dY, turn=(2, 3), swap=True, left=None):
+    """left: zeros on the left, of as many as are needed in all; None: half of them."""
+    k_h, k_w = W.shape[2:]
+    left = k_w - 1 if left is None else left
+    around = F.pad(dY, (left, 2 * (k_w - 1) - left, k_h - 1, k_h - 1))
+    kernel = W.flip(turn)
+    return F.conv2d(around, kernel.transpose(0, 1) if swap else kernel)
 
 
-def col2im(columns, shape, k, cut=None, corner=lambda u, v: (u, v), add=True):
-    """cut: makes (N, C, k, k, rows, cols) of the columns and these six numbers."""
-    N, C, H, W = shape
-    rows, cols = H - k + 1, W - k + 1
-    windows = (cut or torch.reshape)(columns, (N, C, k, k, rows, cols))
-    X = columns.new_zeros(shape)
-    for u in range(k):
-        for v in range(k):
-            a, b = corner(u, v)
-            part = windows[:, :, u, v]
-            if add:
-                part = part + X[:, :, a : a + rows, b : b + cols]
-            X[:, :, a : a + rows, b : b + cols] = part
-    return X
+def way_back_to_weights(X, dY):
+    return F.conv2d(X.transpose(0, 1), dY.transpose(0, 1)).transpose(0, 1)
 
 
-def reshaped_as(*order):
-    """The columns are taken to have their axes in another order."""
+def way_back(X, W, dY, **slips):
+    return way_back_to_image(X, W, dY, **slips), way_back_to_weights(X, dY)
 
-    def cut(columns, six):
-        there = columns.reshape([six[i] for i in order])
-        return there.permute([order.index(i) for i in range(6)])
 
-    return partial(col2im, cut=cut)
+def way_back_by_places(X, W, dY):
+    dX, dW = torch.zeros_like(X), torch.zeros_like(W)
+    (k_h, k_w), (rows, cols) = W.shape[2:], dY.shape[2:]
+    for i in range(rows):
+        for j in range(cols):
+            g = dY[:, :, i, j]
+            dX[:, :, i : i + k_h, j : j + k_w] += torch.einsum("no,ochw->nchw", g, W)
+            dW += torch.einsum("no,nchw->ochw", g, X[:, :, i : i + k_h, j : j + k_w])
+    return dX, dW
+
+
+def way_back_by_padding(X, W, dY):
+    k_h, k_w = W.shape[2:]
+    dX = F.conv2d(dY, W.flip(2, 3).transpose(0, 1), padding=(k_h - 1, k_w - 1))
+    return [dX, way_back_to_weights(X, dY)]
 
 
 answers(
     "04.10",
-    right=[col2im, col2im_by_index],
+    right=[way_back_by_places, way_back_by_padding],
     wrong={
-        "overwritten": partial(col2im, add=False),
-        "divided by the windows": lambda columns, shape, k: (
-            col2im(columns, shape, k) / col2im(torch.ones_like(columns), shape, k)
+        "PyTorch's own": lambda X, W, dY: (
+            F.conv_transpose2d(dY, W),
+            way_back_to_weights(X, dY),
         ),
-        "window transposed": partial(col2im, corner=lambda u, v: (v, u)),
-        "rows and columns of the positions exchanged": reshaped_as(0, 1, 2, 3, 5, 4),
-        "channels last": reshaped_as(0, 2, 3, 1, 4, 5),
-        "turned round": partial(col2im, cut=lambda X, six: X.reshape(six).flip(2, 3)),
-        "images and channels exchanged": reshaped_as(1, 0, 2, 3, 4, 5),
-        "always float": lambda columns, shape, k: col2im(columns.float(), shape, k),
-        "first image for all": lambda columns, shape, k: col2im(
-            columns[:1].expand_as(columns), shape, k
+        "turned in rows only": partial(way_back, turn=(2,)),
+        "turned in columns only": partial(way_back, turn=(3,)),
+        "channels and filters not exchanged": partial(way_back, swap=False),
+        "padded at one side": partial(way_back, left=0),
+        "not padded": lambda X, W, dY: (
+            F.conv2d(dY, W.flip(2, 3).transpose(0, 1)),
+            way_back_to_weights(X, dY),
         ),
-        "one padded column too many": lambda columns, shape, k: F.pad(
-            col2im(columns, shape, k), (0, 1)
+        "filters and channels exchanged in dW": lambda X, W, dY: (
+            way_back(X, W, dY)[0],
+            way_back_to_weights(X, dY).transpose(0, 1),
         ),
-        "side by side": lambda columns, shape, k: columns.reshape(*shape[:2], -1, shape[3] - k + 1),
+        "first image for all": lambda X, W, dY: (
+            way_back(X, W, dY)[0],
+            way_back_to_weights(X[:1], dY[:1]),
+        ),
+        "only dX": lambda X, W, dY: way_back(X, W, dY)[0],
+        "always float": lambda X, W, dY: way_back(X.float(), W.float(), dY.float()),
     },
+    equivalent=alike(
+        "two axes change places, or are turned, in either order",
+        "arguments exchanged in 'F.conv2d(X.transpose(0, 1), dY.transpose(0, 1)).transpose(0, 1)'",
+        "arguments exchanged in 'W.flip(2, 3).transpose(0, 1)'",
+        "arguments exchanged in 'W.flip(2, 3)'",
+        "arguments exchanged in 'X.transpose(0, 1)'",
+        "arguments exchanged in 'dY.transpose(0, 1)'",
+    ),
 )
 
 

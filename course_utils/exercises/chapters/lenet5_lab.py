@@ -490,63 +490,94 @@ def ex04_9_middle(m):
     return torch.stack(shares).mean().item()
 
 
-def fold(columns, shape, k):
-    return F.fold(columns, shape[2:], k)
-
-
-def fold_by_overwriting(columns, shape, k):
-    N, C, H, W = shape
-    windows = columns.reshape(N, C, k, k, H - k + 1, W - k + 1)
-    X = columns.new_zeros(shape)
-    for i in range(H - k + 1):
-        for j in range(W - k + 1):
-            X[:, :, i : i + k, j : j + k] = windows[:, :, :, :, i, j]
-    return X
+def way_back(X, W, dY):
+    return nn.grad.conv2d_input(X.shape, W, dY), nn.grad.conv2d_weight(X, W.shape, dY)
 
 
 @exercise(
-    title="Back from the columns",
-    forbids=r"fold|col2im",
+    title="The way back is a convolution, too",
+    forbids=r"grad|backward|vjp|jacobian|conv2d_(input|weight)|conv_transpose2d|\w*fold|im2col|col2im"
+    r"|im2col_\w+",
     kind="code",
     minutes=30,
     cases=lambda: [
-        case(counting(1, 4, 1), (1, 1, 2, 2), 2, note="a single window"),
-        case(counting(1, 1, 4), (1, 1, 2, 2), 1, note="windows of one pixel do not overlap"),
-        case(torch.ones(1, 4, 4), (1, 1, 3, 3), 2, note="how many windows see each pixel?"),
-        case(distinct(1, 4, 6), (1, 1, 3, 4), 2, note="wider than high"),
-        case(distinct(1, 8, 3), (1, 2, 4, 2), 2, note="two channels, higher than wide"),
-        case(distinct(2, 9, 6), (2, 1, 4, 5), 3, note="two images"),
-        case(distinct(2, 12, 20).double(), (2, 3, 5, 6), 2),
+        case(
+            counting(1, 1, 2, 2),
+            counting(1, 1, 2, 2) + 4,
+            torch.ones(1, 1, 1, 1),
+            note="a single window: dX is the kernel, dW is the image",
+        ),
+        case(counting(1, 1, 2, 2), torch.full((1, 1, 1, 1), 3.0), distinct(1, 1, 2, 2)),
+        case(
+            torch.ones(1, 1, 1, 3),
+            torch.tensor([1.0, 10]).reshape(1, 1, 1, 2),
+            torch.ones(1, 1, 1, 2),
+            note="the middle pixel lies in two windows",
+        ),
+        case(
+            distinct(1, 1, 3, 4),
+            distinct(1, 1, 2, 2),
+            distinct(1, 1, 2, 3),
+            note="wider than high",
+        ),
+        case(
+            distinct(1, 2, 3, 3),
+            distinct(1, 2, 2, 2),
+            distinct(1, 1, 2, 2),
+            note="two channels",
+        ),
+        case(
+            distinct(1, 1, 3, 4),
+            distinct(2, 1, 2, 3),
+            distinct(1, 2, 2, 2),
+            note="two filters, wider than high",
+        ),
+        case(
+            distinct(2, 1, 3, 3),
+            distinct(1, 1, 2, 2),
+            distinct(2, 1, 2, 2),
+            note="two images: both have a part in dW",
+        ),
+        case(
+            distinct(2, 3, 5, 6).double(),
+            distinct(4, 3, 3, 2).double(),
+            distinct(2, 4, 3, 5).double(),
+        ),
     ],
-    reference=fold,
+    reference=way_back,
     misconceptions={
-        "overlapping windows overwrite each other: they must add up": fold_by_overwriting,
-        "the sum is divided by the number of windows": lambda columns, shape, k: (
-            fold(columns, shape, k) / fold(torch.ones_like(columns), shape, k)
+        "for dX the kernel has to be turned by 180°": lambda X, W, dY: (
+            way_back(X, W.flip(2, 3), dY)[0],
+            way_back(X, W, dY)[1],
         ),
-        "rows and columns of the window are exchanged": lambda columns, shape, k: fold(
-            columns.unflatten(1, (shape[1], k, k)).mT.flatten(1, 3), shape, k
+        "dW is the sum over the images, not their mean": lambda X, W, dY: (
+            way_back(X, W, dY)[0],
+            way_back(X, W, dY)[1] / len(X),
         ),
+        "dW is not turned round": lambda X, W, dY: (
+            way_back(X, W, dY)[0],
+            way_back(X, W, dY)[1].flip(2, 3),
+        ),
+        "W comes first and X second": lambda X, W, dY: way_back(X, W, dY)[::-1],
     },
-    gradient=True,
     hints=[
-        "`columns.reshape(N, C, k, k, rows, cols)`: entry (u, v) of all windows, at all positions. "
-        "How many rows and columns of positions are there?",
-        "Entry (u, v) of the window at (i, j) was pixel (i + u, j + v). So all entries (u, v) "
-        "together are one rectangle of the image, starting at (u, v).",
-        "Two loops, over u and v, are enough: `X[:, :, u : u + rows, v : v + cols] += …`.",
+        "dW first. The weight at (u, v) met the pixel (i + u, j + v) for every output (i, j). So "
+        "dW is `dY`, slid over `X`. `F.conv2d` sums over the channels; here the sum goes over the "
+        "images, so they have to stand where channels stand: `transpose(0, 1)`.",
+        "dX: pixel (a, b) had a part in the output (a - u, b - v), through the weight at (u, v). "
+        "Going back by u and v is a convolution with the kernel turned round: `W.flip(2, 3)`. It "
+        "sums over the filters now, so these two axes change places.",
+        "A pixel in the corner lies in one window, one in the middle in many. `F.pad` puts as many "
+        "zeros around `dY` as it takes that dX gets as large as X: one less than the kernel.",
     ],
-    explanation="For each place in the window one slice, added to what is there: k² additions "
-    "instead of a loop over all positions. Where im2col copies a pixel into several columns, its "
-    "gradient adds the columns' gradients up: the way back is the gradient of the way there.",
+    explanation="Forward, the way back to the image and the way back to the weights are three "
+    "convolutions of about the same cost, so a training step costs about three forward passes. "
+    "The turned kernel with exchanged channels has a layer of its own, `nn.ConvTranspose2d`.",
 )
-def ex04_10_col2im(columns, shape, k):
-    """Add columns (N, C · k · k, L) into images of a shape (N, C, H, W), each at its place."""
-    N, C, H, W = shape
-    rows, cols = H - k + 1, W - k + 1
-    windows = columns.reshape(N, C, k, k, rows, cols)
-    X = columns.new_zeros(shape)
-    for u in range(k):
-        for v in range(k):
-            X[:, :, u : u + rows, v : v + cols] += windows[:, :, u, v]
-    return X
+def ex04_10_way_back(X, W, dY):
+    """Gradients of X and W for Y = F.conv2d(X, W), given dY, the gradient of Y."""
+    k_h, k_w = W.shape[2:]
+    around = F.pad(dY, (k_w - 1, k_w - 1, k_h - 1, k_h - 1))
+    dX = F.conv2d(around, W.flip(2, 3).transpose(0, 1))
+    dW = F.conv2d(X.transpose(0, 1), dY.transpose(0, 1)).transpose(0, 1)
+    return dX, dW

@@ -1,6 +1,9 @@
 """`course run` and `course refresh`, as processes, on small courses without torch."""
 
+import asyncio
 import json
+import os
+import signal
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -421,3 +424,23 @@ def test_who_needs_the_machine_runs_alone():
     assert may_start("a") and may_start("c", "a") and not may_start("e", "a", "c")
     assert may_start("b") and not may_start("b", "a")
     assert not may_start("c", "b") and not may_start("d", "b")
+
+
+def test_a_kernel_that_dies_as_it_starts_is_told_at_once(tmp_path, monkeypatch):
+    """Not after the three minutes that a busy machine may take to start one."""
+    from nbclient import NotebookClient
+
+    start = NotebookClient.async_start_new_kernel_client
+
+    async def start_and_die(client, **options):
+        started = await start(client, **options)
+        await client.km.signal_kernel(signal.SIGKILL)
+        return started
+
+    monkeypatch.setattr(NotebookClient, "async_start_new_kernel_client", start_and_die)
+    chapter, out = tmp_path / "01_a.ipynb", tmp_path / "out.ipynb"
+    nbformat.write(notebook("1"), chapter)
+    job = Job(str(chapter), str(out), str(tmp_path), {}, None)
+    running = execute.run_job(job, dict(os.environ), tmp_path / "kernel.json", lambda *_: None)
+    result = asyncio.run(asyncio.wait_for(running, 60))
+    assert result["error"]["name"] == "DeadKernelError" and not out.exists()

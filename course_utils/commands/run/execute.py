@@ -199,7 +199,9 @@ async def _kernel(nb, job, environment, connection_file):
             cwd=job.cwd, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         await client.async_start_new_kernel_client()
-        info = await client.kc.kernel_info(reply=True, timeout=_START_TIMEOUT)
+        # nbclient's way of waiting sees a kernel that dies meanwhile
+        waiting = client.async_wait_for_reply(client.kc.kernel_info())
+        info = await asyncio.wait_for(waiting, _START_TIMEOUT)
         nb.metadata["language_info"] = info["content"]["language_info"]
         yield client
         at_once = False

@@ -51,7 +51,7 @@ class Inception(nn.Module):
     """Four branches side by side: (N, C, H, W) -> (N, out_channels, H, W).
 
     c1: channels of the 1×1 branch. c3, c5: (reduction, output) of the 3×3
-    and the 5×5 branch. cp: channels of the projection behind the pooling.
+    and the 5×5 branch. cp: channels of the projection after the pooling.
     Source: Szegedy et al. (2015), figure 2(b).
     """
 
@@ -235,9 +235,8 @@ def batch_norm_2d(
         mean, var = X.mean(over), X.var(over, correction=0)
         with torch.no_grad():
             running_mean.lerp_(mean, momentum)
-            running_var.lerp_(
-                var * n / (n - 1), momentum
-            )  # the unbiased estimate
+            unbiased = var * n / (n - 1)
+            running_var.lerp_(unbiased, momentum)
     X_hat = (X - mean.view(as_channels)) / torch.sqrt(
         var.view(as_channels) + eps
     )

@@ -16,6 +16,7 @@ from torch import nn
 from course_utils.errors import CourseError
 from course_utils.explorers import (
     explore_block,
+    explore_channels,
     explore_history,
     explore_receptive_field,
     explore_window,
@@ -57,6 +58,7 @@ def outputs():
         "course-field": explore_receptive_field(LENET, 28),
         "course-block": explore_block("inception"),
         "course-curves": explore_history({"slow": history(), "fast": history(2, 40, 3.0)}),
+        "course-channels": explore_channels(bias=(0, 1)),
     }
 
 
@@ -82,6 +84,8 @@ def test_text_tells_what_the_picture_shows():
     assert texts[1].splitlines()[-1].split() == ["pool2", "2", "2", "0", "1", "5", "16", "4", "-2"]
     assert "163,696" in texts[2] and "128,049,152" in texts[2]
     assert texts[3].splitlines()[1].startswith("fast: 80 steps, last loss 0.006, train acc 0.899")
+    assert "2 filters, weights 2×3×3×3, over 3×5×5 numbers: output 2×3×3" in texts[4]
+    assert texts[4].splitlines()[-1].split() == ["5", "1", "-3"], "red, neither, blue; plus 1"
 
 
 @pytest.mark.parametrize(
@@ -98,6 +102,12 @@ def test_text_tells_what_the_picture_shows():
         (lambda: explore_receptive_field([]), "one layer"),
         (lambda: explore_receptive_field({"conv1": (5,), "wide": (9,)}, 8), "wide"),
         (lambda: explore_receptive_field([(3, 0)]), "layer 1"),
+        (lambda: explore_channels(torch.zeros(3, 3)), "3-D"),
+        (lambda: explore_channels(torch.zeros(5, 3, 3)), "4 channels"),
+        (lambda: explore_channels(torch.zeros(3, 9, 9)), "8 rows and columns"),
+        (lambda: explore_channels(torch.zeros(2, 3, 3)), "PyTorch refuses"),
+        (lambda: explore_channels(torch.zeros(3, 2, 2)), "PyTorch refuses"),
+        (lambda: explore_channels(bias=[math.nan, 0]), "not finite"),
         (lambda: explore_block("dense"), "dense"),
         (lambda: explore_block("inception", widths=(1, 2)), "(1, 2)"),
         (lambda: explore_history({}), "no run"),
@@ -128,7 +138,8 @@ def test_a_stopped_run_knows_its_epochs():
 
 
 def test_scripts_are_small():
-    assert all(len(script(n).encode()) < 24_000 for n in ("window", "field", "block", "curves"))
+    names = [name.removeprefix("course-") for name in outputs()]
+    assert all(len(script(name).encode()) < 24_000 for name in names)
 
 
 def test_chapters_with_explorers_show_them():
@@ -388,6 +399,65 @@ def test_presets_are_the_networks_own(shared_page):
         c1, (r3, c3), (r5, c5), cp = INCEPTION[name]
         widths = dict(c1=c1, r3=r3, c3=c3, r5=r5, c5=c5, cp=cp)
         assert widths.items() <= state.items()
+
+
+# Sets filters over channels, and reads the sentence on every place of every filter, and all cells.
+READ_CHANNELS = """state => {
+  const element = document.querySelector("course-channels");
+  element.dataset.state = JSON.stringify({ ...state, filter: 0, at: 0 });
+  const maps = [...element.shadowRoot.querySelectorAll("[data-output]")];
+  const cells = maps.map((map) => [...map.querySelectorAll("text")].map((t) => t.textContent));
+  const said = cells.map((map, filter) => map.map((_, at) => {
+    element.update({ filter, at });
+    return element.shadowRoot.querySelector(".sum").textContent;
+  }));
+  return { cells, said };
+}"""
+
+
+@full_in_browser
+def test_channels_add_up_to_torchs_numbers(shared_page):
+    random = torch.Generator().manual_seed(0)
+    for channels, filters, k_h, k_w in ((3, 2, 3, 3), (1, 1, 1, 1), (2, 4, 2, 3), (4, 3, 3, 1)):
+        X = torch.randint(-4, 5, (channels, 5, 6), generator=random)
+        W = torch.randint(-2, 3, (filters, channels, k_h, k_w), generator=random) / 2
+        bias = torch.randint(-2, 3, (filters,), generator=random)
+        seen = shared_page.evaluate(READ_CHANNELS, explore_channels(X, W, bias).state)
+        Y = nn.functional.conv2d(X.double(), W.double(), bias.double()).flatten(1)
+        shown = torch.tensor([[numbers(t)[-1] for t in texts] for texts in seen["said"]]).double()
+        torch.testing.assert_close(shown, Y)
+        cells = torch.tensor([[numbers(t)[0] for t in texts] for texts in seen["cells"]]).double()
+        torch.testing.assert_close(cells, Y, atol=0.051, rtol=0)
+
+
+@full_in_browser
+def test_channels_by_mouse_and_keyboard(page):
+    channels = page.locator("course-channels")
+    said = channels.locator(".sum")
+    assert "Y[0, 0, 0]" in said.inner_text() and "blue   0·" in said.inner_text()
+    channels.get_by_role("application").focus()
+    for key, place in (
+        ("ArrowRight", "0, 0, 1"),
+        ("ArrowDown", "0, 1, 1"),
+        (" ", "1, 1, 1"),
+        ("ArrowLeft", "1, 1, 0"),
+        ("ArrowUp", "1, 0, 0"),
+        (" ", "0, 0, 0"),
+    ):
+        page.keyboard.press(key)
+        assert f"Y[{place}]" in said.inner_text(), key
+    channels.locator("[data-output='1'] g").nth(8).click()
+    assert "Y[1, 2, 2]" in said.inner_text()
+    channels.locator("[data-input='2'] g").nth(12).click()
+    assert "Y[1, 1, 1]" in said.inner_text(), "the window's middle goes there"
+    channels.get_by_label("bias").fill("-2")
+    channels.get_by_label("bias").press("Enter")
+    channels.get_by_label("red, row 0, column 0").fill("0.5")
+    channels.get_by_label("red, row 0, column 0").press("Enter")
+    state = channels.evaluate("element => element.state")
+    assert state["bias"] == [0, -2] and state["w"][1][0][0][0] == 0.5
+    channels.get_by_label("weights of").select_option("0")
+    assert channels.get_by_label("bias").input_value() == "0"
 
 
 @full_in_browser

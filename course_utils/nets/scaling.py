@@ -26,9 +26,8 @@ def ring_all_reduce(tensors, watch=None):
     sent = [0] * n
     for step in range(2 * (n - 1)):
         adding = step < n - 1
-        numbers = [
-            (worker - step) % n for worker in range(n)
-        ]  # first its own, then what it got
+        # each sends its own chunk first, then what it got
+        numbers = [(worker - step) % n for worker in range(n)]
         parcels = [
             chunks[worker][number] for worker, number in enumerate(numbers)
         ]

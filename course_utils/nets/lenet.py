@@ -2,7 +2,6 @@
 """The saved cells of chapters/03_lenet.ipynb."""
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 
@@ -28,21 +27,6 @@ def lenet(
         activation(),
         nn.Linear(84, num_classes),
     )
-
-
-class OneByOne(torch.utils.data.Dataset):
-    """The images of a loader, one at a time, as float32 in [0, 1]."""
-
-    def __init__(self, loader):
-        self.images = loader.images.cpu().numpy()
-        self.labels = loader.labels.cpu().numpy()
-
-    def __len__(self):
-        return len(self.labels)
-
-    def __getitem__(self, i):
-        image = torch.from_numpy(self.images[i]).float() / 255
-        return image, int(self.labels[i])
 
 
 @torch.inference_mode()

@@ -210,7 +210,7 @@ def class_activation_map(body, fc, X):
     maps.
 
     body: X (N, …) -> (N, C, h, w), all layers before the global average.
-    fc: the nn.Linear behind it. Mean over the positions + fc.bias = logits.
+    fc: the nn.Linear after it. Mean over the positions + fc.bias = logits.
     Source: Zhou et al. (2016).
     """
     return torch.einsum("nchw,kc->nkhw", body(X), fc.weight)
@@ -260,7 +260,7 @@ def resnet_stride2(in_channels=3, num_classes=10, stem_relu=False):
     """A tutorial's "ResNet-18", input (N, in_channels, 32, 32): ten layers
     on the main path.
 
-    stem_relu: with the ReLU behind the stem that the tutorial forgot.
+    stem_relu: with the ReLU after the stem that the tutorial forgot.
     """
     layers = OrderedDict(
         conv1=nn.Conv2d(

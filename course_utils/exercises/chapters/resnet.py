@@ -135,7 +135,7 @@ def sides_by_pooling(side):
     "whatever k is. Five halvings: a 224 becomes a 7, and a 32 becomes a 1.",
 )
 def ex08_3_sides(side):
-    """Sides of the image behind the stem and behind each of the four stages: a list of five."""
+    """Sides of the image after the stem and after each of the four stages: a list of five."""
     sides = [-(-side // 4)]
     for stride in (1, 2, 2, 2):
         sides.append(-(-sides[-1] // stride))
@@ -198,7 +198,7 @@ def option_a_by_conv(X, channels, stride=2):
     ],
     reference=option_a_by_conv,
     misconceptions={
-        "the zeros come before the channels, not behind them": lambda X, channels: option_a_by_conv(
+        "the zeros come before the channels, not after them": lambda X, channels: option_a_by_conv(
             X.flip(1), channels
         ).flip(1),
         "the average of four pixels is taken": lambda X, channels: option_a_by_conv(
@@ -218,7 +218,7 @@ def option_a_by_conv(X, channels, stride=2):
         "the channels.",
     ],
     explanation="Slicing with a step is a stride. `F.pad(Y, (0, 0, 0, 0, 0, missing))` adds zeros "
-    "behind the channels only. So the shortcut costs nothing at all, and in the paper it was "
+    "after the channels only. So the shortcut costs nothing at all, and in the paper it was "
     "nearly as good as the projection (He et al., 2016, table 3).",
 )
 def ex08_5_option_a(X, channels):
@@ -448,7 +448,7 @@ def strength_of_the_sum(outcome, again):
     "the identity.",
 )
 def ex08_9_growth(blocks):
-    """Root mean square behind `blocks` new BasicBlocks of 64 channels, for normal numbers."""
+    """Root mean square after `blocks` new BasicBlocks of 64 channels, for normal numbers."""
     net = nn.Sequential(*[BasicBlock(64, 64) for _ in range(blocks)])
     with torch.no_grad():
         Y = net(torch.randn(8, 64, 8, 8))
@@ -539,7 +539,7 @@ class PreActivation(nn.Sequential):
     reference=PreActivation,
     view=portrait(),
     misconceptions={
-        "there is a ReLU behind the sum": lambda c: nn.Sequential(PreActivation(c), nn.ReLU()),
+        "there is a ReLU after the sum": lambda c: nn.Sequential(PreActivation(c), nn.ReLU()),
         "the input is not added": lambda c: nn.Sequential(*PreActivation(c)),
     },
     hints=[

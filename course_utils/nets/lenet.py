@@ -2,6 +2,7 @@
 """The saved cells of chapters/03_lenet.ipynb."""
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 

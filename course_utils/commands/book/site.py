@@ -5,12 +5,20 @@ import re
 import shutil
 import tempfile
 import warnings
-from importlib import metadata
 from pathlib import Path
 
 import nbformat
 
-from course_utils.commands.book import claims, front, functions, glossary, printing, references
+from course_utils.commands.book import (
+    claims,
+    formulas,
+    front,
+    functions,
+    glossary,
+    printing,
+    references,
+    search,
+)
 from course_utils.commands.book.lighten import lighten
 from course_utils.commands.book.page import facts_of, linker, page_of, read_executed
 from course_utils.commands.book.playground import add_playground
@@ -18,7 +26,6 @@ from course_utils.commands.book.templates import ASSETS
 from course_utils.commands.run.report import read_report
 from course_utils.errors import BookError, RunError
 
-MATHJAX = "tex-svg-full.js"  # MathJax 3 in one file; version 4 fetches its fonts from a CDN
 NOISE = re.compile(r"\x1b\[[0-9;]*m|( \[[\w.]+\])(?=\1)")  # colours; codes said twice
 
 
@@ -106,9 +113,8 @@ def _write_source(manifest, notebooks, report, source, extra):
         (source / f"{name}.md").write_text(text, encoding="utf-8")
     static = source / "_static"
     static.mkdir(exist_ok=True)
-    for asset in ("course.css", "course.js", "mark.svg"):
+    for asset in ("course.css", "course.js", "mark.svg", search.SCRIPT):
         (static / asset).write_bytes((ASSETS / asset).read_bytes())
-    shutil.copy(_mathjax(), static / MATHJAX)
     printed = [chapter.name for chapter in manifest.chapters]
     return printed + [
         name for name in ("claims", "glossary", "references", "status") if name in pages
@@ -138,17 +144,6 @@ def _back_matter(manifest, notebooks):
     return back | {name: (None, text) for name, text in listings.items()}, works
 
 
-def _mathjax():
-    """MathJax's file inside the installed `sphinx-mathjax-offline`, which is not enabled itself."""
-    try:
-        found = [p for p in metadata.files("sphinx-mathjax-offline") or [] if p.name == MATHJAX]
-    except metadata.PackageNotFoundError:
-        found = []
-    if not found:
-        raise BookError("sphinx-mathjax-offline is not installed: `pip install -e .[book]`.")
-    return found[0].locate()
-
-
 def _run_sphinx(manifest, source, extra, site, doctrees):
     try:
         from sphinx.application import Sphinx
@@ -162,7 +157,13 @@ def _run_sphinx(manifest, source, extra, site, doctrees):
             warnings.simplefilter("ignore")
             app = Sphinx(source, None, site, doctrees, "html", options, status=None, warning=said)
             app.connect("html-page-context", _add_buttons, priority=900)
-            app.build(force_all=True)
+            index = search.Index(app, manifest)
+            with formulas.typesetter() as typeset:
+                formulas.render_with(app, typeset)
+                app.build(force_all=True)
+            index.write(site)
+    except BookError:
+        raise
     except Exception as error:  # whatever an extension raises, the message has to name the page
         why = " ".join(f"{type(error).__name__}: {error}".split())
         raise BookError(f"Sphinx failed: {why}") from error
@@ -213,8 +214,6 @@ def _options(manifest, extra):
         "html_use_index": False,
         "html_show_sphinx": False,
         "html_show_copyright": False,
-        "mathjax_path": MATHJAX,
-        "mathjax3_config": {"svg": {"fontCache": "local"}},
         "myst_enable_extensions": ["amsmath", "colon_fence", "deflist", "dollarmath"],
         "myst_heading_anchors": 3,
         "myst_html_meta": {"description": book.description},

@@ -24,6 +24,8 @@ SEARCH_SCRIPT = re.compile(
     r'\s*<script src="(?:_static/(?:searchtools|language_data)|searchindex)\.js[^"]*"></script>'
 )
 OWN_SEARCH = '<script defer src="searchindex.js"></script><script defer src="_static/search.js">'
+SKIP = 'href="#main-content">Skip to main content', 'href="#article">Skip to main content'
+ARTICLE = '<article class="bd-article">', '<article class="bd-article" id="article" tabindex="-1">'
 TOGGLE = '<summary><span class="toctree-toggle"'  # the theme gives it an icon, but no name
 FIGURE = re.compile(r'<img(?P<before>[^>]*)src="_images/(?P<file>[^"]+\.png)"(?P<after>[^>]*)>')
 LINK = re.compile(r'href="_images/([^"]+\.png)"')  # from a figure to itself in full size
@@ -45,11 +47,12 @@ def lighten(site):
     for path in site.glob("*.html"):
         text = SPACE.sub(r"\1", ICON_SCRIPT.sub("", path.read_text(encoding="utf-8")))
         text = FIGURE.sub(lambda tag: _figure(tag, files), text)
-        text = LINK.sub(lambda link: f'href="_images/{files[link[1]][0]}"', text)
+        text = LINK.sub(lambda link: f'href="_images/{files[link[1]][1][0]}"', text)
         text = SEARCH_SCRIPT.sub("", text)
         if path.name == "search.html":
             text = text.replace("</head>", f"{OWN_SEARCH}</script></head>", 1)
         text = text.replace(TOGGLE, TOGGLE.replace("summary", 'summary aria-label="More pages"'))
+        text = text.replace(*SKIP).replace(*ARTICLE)  # over the toolbar, too
         icons.update(ICON_CLASS.findall(text))
         known.update(*map(str.split, re.findall(r'class="([^"]*)"', text)))
         path.write_text(text, encoding="utf-8")
@@ -68,16 +71,17 @@ def lighten(site):
 def _images_to_webp(folder):
     """Store figures without loss in half the bytes, one for light and one for dark pages.
 
-    Returns {name of a PNG: [its file now, and its file for dark pages if that is another]}.
+    Returns {name of a PNG: (its size, [its file now, and its file for dark pages if another])}.
     """
     files = {}
     for path in sorted(folder.glob("*.png")):
-        files[path.name] = []
         with Image.open(path) as image:
+            names = []
+            files[path.name] = image.size, names
             pictures = for_light_and_dark(image) or [image]
             for picture, kind in zip(pictures, ("", "-dark"), strict=False):
-                files[path.name].append(f"{path.stem}{kind}.webp")
-                picture.save(folder / files[path.name][-1], lossless=True, exact=True)
+                names.append(f"{path.stem}{kind}.webp")
+                picture.save(folder / names[-1], lossless=True, exact=True)
         path.unlink()
     return files
 
@@ -117,7 +121,9 @@ def _style_grey():
 
 def _figure(tag, files):
     """The tag of a figure with its new file; a second one follows, which only dark pages show."""
-    light, *dark = (f'{tag["before"]}src="_images/{f}"{tag["after"]}>' for f in files[tag["file"]])
+    (width, height), names = files[tag["file"]]
+    size = f'width="{width}" height="{height}" '  # so that the page knows its room before it comes
+    light, *dark = (f'{tag["before"]}{size}src="_images/{f}"{tag["after"]}>' for f in names)
     if not dark:
         return f"<img{light}"
     only_dark = 'class="only-dark pst-js-only" loading="lazy"'  # without scripts a page is light

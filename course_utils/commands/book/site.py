@@ -11,6 +11,7 @@ import nbformat
 
 from course_utils.commands.book import (
     claims,
+    contact,
     formulas,
     front,
     functions,
@@ -55,6 +56,7 @@ def build_book(manifest, executed_dir, out_dir):
         printed = _write_source(manifest, notebooks, report, source, extra)
         _run_sphinx(manifest, source, extra, site, Path(folder) / "doctrees")
         lighten(site)
+        contact.write_contact_sheet(site, manifest.chapters)
         printing.write_print_page(site, printed)
         old = Path(folder) / "old"
         if out_dir.exists():
@@ -137,6 +139,7 @@ def _back_matter(manifest, notebooks):
         back["references"] = ("References", page)
     if page := claims.claims_page(manifest, notebooks):
         back["claims"] = ("Claims and their numbers", page)
+    back[contact.PAGE] = ("Figures", contact.COVER)
     modules = functions.modules_of(manifest.root / functions.PACKAGE)
     index = functions.index_page(manifest, notebooks, modules)
     back["functions"] = ("Functions and classes", index)
@@ -214,7 +217,13 @@ def _options(manifest, extra):
         "html_use_index": False,
         "html_show_sphinx": False,
         "html_show_copyright": False,
-        "myst_enable_extensions": ["amsmath", "colon_fence", "deflist", "dollarmath"],
+        # As JupyterLab reads Markdown: "$25 and $3" is no formula, ~~this~~ is struck through.
+        "myst_enable_extensions": [
+            *("amsmath", "colon_fence", "deflist", "dollarmath", "strikethrough", "tasklist"),
+        ],
+        "myst_dmath_allow_digits": False,
+        "myst_dmath_allow_space": False,
+        "suppress_warnings": ["myst.strikethrough"],
         "myst_heading_anchors": 3,
         "myst_html_meta": {"description": book.description},
         "nb_execution_mode": "off",

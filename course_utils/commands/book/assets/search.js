@@ -71,7 +71,7 @@
     const share = length / Math.max(1, words(section.inTitle).length);
     const title = inTitle ? 45 + 35 * Math.min(1, share) : parts.reduce((a, b) => a + b) / length;
     const level = inTitle && section.level === 1 ? 15 : 0;
-    const code = built.test(section.text) ? 25 : 0;
+    const code = built.test(section.text) ? 40 : 0;
     return (title + level + code + 4 * Math.min(inText, 6)) * page.weight * (section.aside ? 0.5 : 1);
   }
 

@@ -4,6 +4,7 @@ without."""
 
 import re
 import shutil
+from html import unescape
 from urllib.parse import quote
 
 import numpy as np
@@ -29,6 +30,9 @@ ARTICLE = '<article class="bd-article">', '<article class="bd-article" id="artic
 TOGGLE = '<summary><span class="toctree-toggle"'  # the theme gives it an icon, but no name
 FIGURE = re.compile(r'<img(?P<before>[^>]*)src="_images/(?P<file>[^"]+\.png)"(?P<after>[^>]*)>')
 LINK = re.compile(r'href="_images/([^"]+\.png)"')  # from a figure to itself in full size
+CODE = re.compile(r"<pre>(.*?)</pre>", re.DOTALL)
+FITS = 74  # characters of code in a line of the book's column
+TAG = re.compile(r"<[^>]*>")
 SPACE = re.compile(r'<span class="w">(\s+)</span>')  # highlighting that nobody can see
 UNUSED = (
     *("**/*.map", "**/*webpack-macros.html", ICONS, ".buildinfo"),
@@ -47,7 +51,8 @@ def lighten(site):
     for path in site.glob("*.html"):
         text = SPACE.sub(r"\1", ICON_SCRIPT.sub("", path.read_text(encoding="utf-8")))
         text = FIGURE.sub(lambda tag: _figure(tag, files), text)
-        text = LINK.sub(lambda link: f'href="_images/{files[link[1]][1][0]}"', text)
+        text = LINK.sub(lambda link: f'href="_images/{files[link[1]][0]}"', text)
+        text = CODE.sub(_with_columns, text)
         text = SEARCH_SCRIPT.sub("", text)
         if path.name == "search.html":
             text = text.replace("</head>", f"{OWN_SEARCH}</script></head>", 1)
@@ -71,13 +76,12 @@ def lighten(site):
 def _images_to_webp(folder):
     """Store figures without loss in half the bytes, one for light and one for dark pages.
 
-    Returns {name of a PNG: (its size, [its file now, and its file for dark pages if another])}.
+    Returns {name of a PNG: [its file now, and its file for dark pages if that is another]}.
     """
     files = {}
     for path in sorted(folder.glob("*.png")):
         with Image.open(path) as image:
-            names = []
-            files[path.name] = image.size, names
+            names = files[path.name] = []
             pictures = for_light_and_dark(image) or [image]
             for picture, kind in zip(pictures, ("", "-dark"), strict=False):
                 names.append(f"{path.stem}{kind}.webp")
@@ -119,11 +123,15 @@ def _style_grey():
     return [round(255 * part) for part in to_rgb(style["text.color"])]
 
 
+def _with_columns(code):
+    """Code or output whose lines are too long says how long: course.css sets it smaller."""
+    columns = max(map(len, unescape(TAG.sub("", code[1])).split("\n")))
+    return code[0] if columns <= FITS else f'<pre style="--columns: {columns}">{code[1]}</pre>'
+
+
 def _figure(tag, files):
     """The tag of a figure with its new file; a second one follows, which only dark pages show."""
-    (width, height), names = files[tag["file"]]
-    size = f'width="{width}" height="{height}" '  # so that the page knows its room before it comes
-    light, *dark = (f'{tag["before"]}{size}src="_images/{f}"{tag["after"]}>' for f in names)
+    light, *dark = (f'{tag["before"]}src="_images/{f}"{tag["after"]}>' for f in files[tag["file"]])
     if not dark:
         return f"<img{light}"
     only_dark = 'class="only-dark pst-js-only" loading="lazy"'  # without scripts a page is light

@@ -34,9 +34,8 @@ def write_print_page(site, names):
         heads.append(_running_head(name, TITLE.search(text)[1]))
     whole = ARTICLE.sub(lambda match: match[1] + "".join(parts) + match[3], cover)
     missing = [script for script in scripts if script not in whole and PAGE_NAME not in script]
-    whole = whole.replace(
-        "</head>", "".join(missing) + f"<style>{''.join(heads)}</style></head>", 1
-    )  # such as MathJax
+    head = "".join([*missing, "<style>", *heads, "</style>", "</head>"])
+    whole = whole.replace("</head>", head, 1)
     path.write_text(whole, encoding="utf-8")
 
 

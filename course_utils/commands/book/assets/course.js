@@ -31,7 +31,7 @@ addEventListener("click", (event) => {
   box.setAttribute("aria-label", shown.alt);
   const close = Object.assign(document.createElement("button"), { textContent: "Close" });
   const picture = Object.assign(new Image(), { src: shown.src, alt: shown.alt });
-  picture.style.width = shown.style.width;
+  picture.width = shown.getAttribute("width") || shown.naturalWidth;
   box.append(close, picture);
   box.addEventListener("click", () => box.close());
   box.addEventListener("close", () => box.remove());
@@ -43,7 +43,7 @@ addEventListener("click", (event) => {
 // scrolls shows it. Their own style sheet lies in the saved outputs, out of the book's reach.
 const NARROW = `
   @container (max-width: 30rem) {
-    .branches { grid-template-columns: repeat(var(--columns), minmax(5.2rem, 1fr)); overflow-x: auto; }
+    .branches { grid-template-columns: repeat(var(--columns), minmax(6.6rem, 1fr)); overflow-x: auto; }
     .branches .box { font-size: 0.8rem; padding: 0.3rem; }
   }
   .scroll { border-right: 3px dotted var(--edge); }

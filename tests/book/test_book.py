@@ -211,7 +211,7 @@ def test_search_finds_words(small_site, browser, transport):
         base = small_site.resolve().as_uri() if transport == "disk" else http
         page, found = search(watch, base, "window")
         assert any("01_window.html" in link for link in found)
-        page.wait_for_timeout(300)  # excerpts are fetched after the list
+        assert page.locator("#search-results mark").count()
         assert watch.problems == []
 
 

@@ -19,8 +19,8 @@ MARGIN = RADIUS + 4
 def title_page(manifest, facts, play, back):
     """MyST source of index.md.
 
-    facts: chapter name -> Facts. play: whether there is a playground. back: page name -> title of
-    what follows the chapters.
+    facts: chapter name -> Facts. play: the scripts of the playground, () without one. back: page
+    name -> title of what follows the chapters.
     """
     return render("index.md", **_of_all(manifest, facts), play=play, back=back)
 

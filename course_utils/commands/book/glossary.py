@@ -4,6 +4,9 @@ Source: `glossary.md` beside the chapters. An entry is two lines, the number is 
 
     receptive field · 感受野 · 01
     : The pixels of the input that can change an output.
+
+Further names of the same thing follow the first, "shortcut = skip connection · 残差连接 · 08"; the
+search knows them all.
 """
 
 import re
@@ -22,10 +25,18 @@ ASIDES = ("what-you-will-be-able-to-do", "exercises", "summary", "further-readin
 
 @dataclass(frozen=True)
 class Term:
-    name: str
-    chinese: str
+    names: tuple[str, ...]  # the first is the course's
+    chinese_names: tuple[str, ...]
     chapter: int  # number of the chapter that explains it
     text: str
+
+    @property
+    def name(self):
+        return self.names[0]
+
+    @property
+    def chinese(self):
+        return self.chinese_names[0]
 
 
 def read_glossary(path):
@@ -37,14 +48,22 @@ def read_glossary(path):
     _, _, body = path.read_text(encoding="utf-8").partition("\n\n")
     body = body[body.find("\n## ") + 1 :]
     body = re.sub(r"^## .*\n", "", body, flags=re.MULTILINE)
-    terms = [Term(m[1], m[2], int(m[3]), " ".join(m[4].split())) for m in ENTRY.finditer(body)]
+    terms = [
+        Term(*(tuple(m[i].split(" = ")) for i in (1, 2)), int(m[3]), " ".join(m[4].split()))
+        for m in ENTRY.finditer(body)
+    ]
     rest = ENTRY.sub("", body).split("\n")
     if wrong := [line for line in rest if line.strip()]:
         raise BookError(f"{path.name}: no entry, but: {wrong[0]}")
-    names = [term.name for term in terms]
+    names = [name.lower() for term in terms for name in term.names]
     if twice := {name for name in names if names.count(name) > 1}:
         raise BookError(f"{path.name}: twice: {', '.join(sorted(twice))}")
     return terms
+
+
+def in_order(terms):
+    """As the page has them."""
+    return sorted(terms, key=lambda term: term.name.lower())
 
 
 def section_of(term, notebook):
@@ -75,7 +94,7 @@ def glossary_page(terms, manifest, notebooks):
     """
     chapters = {chapter.number: chapter for chapter in manifest.chapters}
     entries = []
-    for term in sorted(terms, key=lambda term: term.name.lower()):
+    for term in in_order(terms):
         chapter = chapters.get(term.chapter)
         anchor = chapter and section_of(term, notebooks[chapter.name])
         if anchor is None:

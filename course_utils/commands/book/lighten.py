@@ -1,28 +1,43 @@
-"""Make a built site light and independent: half the bytes, icons that work from disk, figures that
+"""Make a built site light and independent: a third of the bytes, icons without a font, figures that
 can be read on light and on dark pages, and a name for the one control that the theme leaves
 without."""
 
-import base64
 import re
 import shutil
+from html import unescape
+from urllib.parse import quote
 
 import numpy as np
+import tinycss2  # comes with nbconvert
 from PIL import Image, ImageFilter  # comes with matplotlib
 
-# The theme brings its icons twice: as a script of 1.5 MB, and as fonts, which do as well.
+# The theme brings its icons twice: as a script of 1.5 MB, and as fonts of 240 kB.
+ICONS = "_static/scripts/fontawesome.js"
 ICON_SCRIPT = re.compile(r'\s*<script[^>]*src="[^"]*fontawesome\.js[^"]*"[^>]*></script>')
-ICON_RULE = re.compile(r'(\.fa-[\w.,-]+)\{--fa:"[^"]*"\}')
-ICON_FONT = re.compile(r"url\(([^)]*fa-solid[^)]*\.woff2)\)")
-ICON_CLASS = re.compile(r"\bfa-[\w-]+")
-# Only the page of results searches; the others need neither its scripts nor the index.
+ICON_CLASS = re.compile(r"\bfa-([\w-]+)")
+ICON = r'["{{,]{name}"?:\[(\d+),(\d+),\[[^]]*\],"[0-9a-f]+","([^"]+)"\]'
+MASK = (
+    '.fa-{name}::before{{content:""!important;display:inline-block;width:1em;height:1em;'
+    'background:currentColor;mask:url("data:image/svg+xml,{picture}") center/contain no-repeat}}'
+)
+# Sphinx's search, which the course's own replaces (search.py), on the page of results only.
 SEARCH_SCRIPT = re.compile(
     r'\s*<script src="(?:_static/(?:searchtools|language_data)|searchindex)\.js[^"]*"></script>'
 )
+OWN_SEARCH = '<script defer src="searchindex.js"></script><script defer src="_static/search.js">'
+SKIP = 'href="#main-content">Skip to main content', 'href="#article">Skip to main content'
+ARTICLE = '<article class="bd-article">', '<article class="bd-article" id="article" tabindex="-1">'
 TOGGLE = '<summary><span class="toctree-toggle"'  # the theme gives it an icon, but no name
 FIGURE = re.compile(r'<img(?P<before>[^>]*)src="_images/(?P<file>[^"]+\.png)"(?P<after>[^>]*)>')
 LINK = re.compile(r'href="_images/([^"]+\.png)"')  # from a figure to itself in full size
+CODE = re.compile(r"<pre>(.*?)</pre>", re.DOTALL)
+FITS = 74  # characters of code in a line of the book's column
+TAG = re.compile(r"<[^>]*>")
 SPACE = re.compile(r'<span class="w">(\s+)</span>')  # highlighting that nobody can see
-UNUSED = ("**/*.map", "**/*webpack-macros.html", "_static/scripts/fontawesome.js", ".buildinfo")
+UNUSED = (
+    *("**/*.map", "**/*webpack-macros.html", ICONS, ".buildinfo"),
+    *("_static/searchtools.js", "_static/language_data.js", "_static/*-stemmer.js"),
+)
 
 ON_LIGHT, ON_DARK = (74, 79, 85), (190, 197, 204)  # contrast with the page 8:1 and 10:1
 NEAR = 2  # levels of 255 that rounding may have moved the style's grey
@@ -32,21 +47,30 @@ STROKE = 4  # pixels to either side, at most, until the ground shows: lines are 
 def lighten(site):
     """Rewrite the site in place; all that a reader sees change is that figures read better."""
     files = _images_to_webp(site / "_images")
-    icons = set()
+    icons, known = set(), set()
     for path in site.glob("*.html"):
         text = SPACE.sub(r"\1", ICON_SCRIPT.sub("", path.read_text(encoding="utf-8")))
         text = FIGURE.sub(lambda tag: _figure(tag, files), text)
         text = LINK.sub(lambda link: f'href="_images/{files[link[1]][0]}"', text)
-        if path.name != "search.html":
-            text = SEARCH_SCRIPT.sub("", text)
+        text = CODE.sub(_with_columns, text)
+        text = SEARCH_SCRIPT.sub("", text)
+        if path.name == "search.html":
+            text = text.replace("</head>", f"{OWN_SEARCH}</script></head>", 1)
         text = text.replace(TOGGLE, TOGGLE.replace("summary", 'summary aria-label="More pages"'))
+        text = text.replace(*SKIP).replace(*ARTICLE)  # over the toolbar, too
         icons.update(ICON_CLASS.findall(text))
+        known.update(*map(str.split, re.findall(r'class="([^"]*)"', text)))
         path.write_text(text, encoding="utf-8")
-    _lighten_styles(site / "_static/styles/pydata-sphinx-theme.css", icons)
+    masks = _masks((site / ICONS).read_text(encoding="utf-8"), icons)
     for unused in [path for pattern in UNUSED for path in site.glob(pattern)]:
         unused.unlink()
-    for unused in ("_static/locales", "_sources"):
+    for unused in ("_static/locales", "_static/vendor", "_sources"):
         shutil.rmtree(site / unused, ignore_errors=True)
+    for path in site.glob("_static/**/*.js"):  # which add classes while one reads
+        known.update(re.findall(r"[A-Za-z][\w-]*", path.read_text(encoding="utf-8")))
+    _thin_styles(site, known)
+    theme = site / "_static/styles/pydata-sphinx-theme.css"
+    theme.write_text(theme.read_text(encoding="utf-8") + masks, encoding="utf-8")
 
 
 def _images_to_webp(folder):
@@ -56,12 +80,12 @@ def _images_to_webp(folder):
     """
     files = {}
     for path in sorted(folder.glob("*.png")):
-        files[path.name] = []
         with Image.open(path) as image:
+            names = files[path.name] = []
             pictures = for_light_and_dark(image) or [image]
             for picture, kind in zip(pictures, ("", "-dark"), strict=False):
-                files[path.name].append(f"{path.stem}{kind}.webp")
-                picture.save(folder / files[path.name][-1], lossless=True, exact=True)
+                names.append(f"{path.stem}{kind}.webp")
+                picture.save(folder / names[-1], lossless=True, exact=True)
         path.unlink()
     return files
 
@@ -99,6 +123,12 @@ def _style_grey():
     return [round(255 * part) for part in to_rgb(style["text.color"])]
 
 
+def _with_columns(code):
+    """Code or output whose lines are too long says how long: course.css sets it smaller."""
+    columns = max(map(len, unescape(TAG.sub("", code[1])).split("\n")))
+    return code[0] if columns <= FITS else f'<pre style="--columns: {columns}">{code[1]}</pre>'
+
+
 def _figure(tag, files):
     """The tag of a figure with its new file; a second one follows, which only dark pages show."""
     light, *dark = (f'{tag["before"]}src="_images/{f}"{tag["after"]}>' for f in files[tag["file"]])
@@ -108,17 +138,76 @@ def _figure(tag, files):
     return f'<img class="only-light"{light}<img {only_dark}{dark[0]}'
 
 
-def _lighten_styles(path, icons):
-    """Drop the rules of 2,000 icons that no page shows; take the icon font into the style sheet,
-    since some browsers refuse a page on disk a font from another file."""
+# --- style sheets ---------------------------------------------------------------------------------
 
-    def used(rule):
-        names = rule[1].replace(".", "").split(",")
-        return rule[0] if icons.intersection(names) else ""
 
-    def embedded(font):
-        data = base64.b64encode((path.parent / font[1]).read_bytes()).decode()
-        return f"url(data:font/woff2;base64,{data})"
+def _masks(script, icons):
+    """CSS that draws the icons of these names, from the script that holds them all."""
+    rules = []
+    for name in sorted(icons):
+        if drawn := re.findall(ICON.format(name=re.escape(name)), script):
+            width, height, path = drawn[-1]
+            svg = (
+                f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}'>"
+                f"<path d='{path}'/></svg>"
+            )
+            rules.append(MASK.format(name=name, picture=quote(svg, safe=" ='/:")))
+    return "\n".join(rules)
 
-    text = path.read_text(encoding="utf-8")
-    path.write_text(ICON_FONT.sub(embedded, ICON_RULE.sub(used, text)), encoding="utf-8")
+
+def _thin_styles(site, known):
+    """Drop from all style sheets the rules for classes that no page has, and unused variables.
+
+    known: names of classes, those that scripts may add among them.
+    """
+    sheets = {path: path.read_text(encoding="utf-8") for path in site.glob("_static/**/*.css")}
+    for path, text in sheets.items():
+        sheets[path] = _thin(tinycss2.parse_stylesheet(text, True, True), known)
+    scripts = "".join(p.read_text(encoding="utf-8") for p in site.glob("_static/**/*.js"))
+    for _ in range(3):  # an unused variable may be all that uses another
+        used = set(re.findall(r"var\((--[\w-]+)", "".join([scripts, *sheets.values()])))
+        for path, text in sheets.items():
+            sheets[path] = _without_variables(text, used)
+    for path, text in sheets.items():
+        path.write_text(text, encoding="utf-8")
+
+
+def _without_variables(text, used):
+    """The sheet without declarations of variables that nothing uses."""
+    declared = re.compile(r'(--[\w-]+):[^;{}"]*(?:;|(?=\}))')
+    return declared.sub(lambda found: found[0] if found[1] in used else "", text)
+
+
+def _thin(rules, known):
+    """The rules of a sheet as text, those left out that cannot match a page."""
+    kept = []
+    for rule in rules:
+        if rule.type == "qualified-rule":
+            selectors = _selectors(rule.prelude)
+            if alive := [selector for selector in selectors if _may_match(selector, known)]:
+                kept.append(f"{','.join(alive)}{{{tinycss2.serialize(rule.content).strip()}}}")
+        elif rule.type == "at-rule" and rule.lower_at_keyword in ("media", "supports"):
+            if inside := _thin(tinycss2.parse_rule_list(rule.content, True, True), known):
+                head = tinycss2.serialize(rule.prelude).strip()
+                kept.append(f"@{rule.at_keyword} {head}{{{inside}}}")
+        elif rule.type == "at-rule" and rule.lower_at_keyword != "font-face":  # icons, all of them
+            kept.append(rule.serialize())
+    return "\n".join(kept)
+
+
+def _selectors(prelude):
+    """The selectors of a rule: its prelude cut at the commas that stand in no bracket."""
+    parts = [[]]
+    for token in prelude:
+        if token == ",":
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return [tinycss2.serialize(part).strip() for part in parts]
+
+
+def _may_match(selector, known):
+    """Whether all classes that it asks for exist; what stands in brackets only may be asked for."""
+    while (outer := re.sub(r"\([^()]*\)|\[[^\]]*\]", "", selector)) != selector:
+        selector = outer
+    return known.issuperset(re.findall(r"\.(-?[A-Za-z_][\w-]*)", selector))

@@ -7,6 +7,7 @@ beginning in *italics*, which readers of the notebook see too.
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 import nbformat
 from nbformat.v4 import new_markdown_cell
@@ -28,6 +29,7 @@ from course_utils.results import RECORD_MIME
 ITALIC = re.compile(r"\s*(\*(?!\*).+?(?:\n\s*\n|\Z))", re.DOTALL)
 # commented out, or not
 EXERCISE_CALL = re.compile(r'^(?:# )?(hint|check|progress_bar|progress_map)\((?:"([\d.]+)")?')
+ATTACHMENT = re.compile(r"\]\(attachment:([^)\s]+)\)")
 STYLE_SHEET = re.compile(r"<style.*?</style>", re.DOTALL)
 
 
@@ -73,7 +75,7 @@ def read_executed(chapter, folder):
                 )
         if cell.metadata.get("papermill", {}).get("status") in ("pending", "running"):
             raise BookError(f"{chapter.name} was stopped at code cell {number}: {again}.")
-    if code and not any(cell.outputs for cell in code):
+    if code and not any(cell.outputs or cell.execution_count for cell in code):
         raise BookError(f"{path} holds no outputs: {again}.")
     return notebook
 
@@ -139,7 +141,8 @@ def page_of(notebook, chapter, head, with_links):
         shown = [cell]
         if cell.cell_type == "markdown":
             heading = ([heading] + [text for _, text in headings(cell.source)])[-1]
-            cell.source = with_links(captions.within(cell.source))
+            source = with_attachments(cell, chapter)
+            cell.source = with_links(captions.within(source))
             if not titled and (title := _first_title(cell.source)):
                 cell.source = f"{cell.source[:title]}\n\n{raw_html(head)}\n\n{cell.source[title:]}"
                 titled = True
@@ -159,6 +162,23 @@ def page_of(notebook, chapter, head, with_links):
     if not titled:
         raise BookError(f"{chapter.file}: no title. Give it one cell with one `# Title`.")
     return page
+
+
+def with_attachments(cell, chapter):
+    """The cell's Markdown with the pictures that were pasted into it, as data.
+
+    Raises BookError for one that the cell does not hold.
+    """
+
+    def data(link):
+        held = cell.get("attachments", {}).get(unquote(link[1]), {})
+        for kind, text in held.items():
+            return f"](data:{kind};base64,{''.join(text.split())})"
+        raise BookError(
+            f"{chapter.name}: the picture {link[1]} is not in its notebook: paste it again."
+        )
+
+    return ATTACHMENT.sub(data, cell.source)
 
 
 def _first_title(source):
@@ -230,7 +250,8 @@ class Captions:
     def _numbered(self, text):
         self.count += 1
         number = f"Figure {self.chapter.number}.{self.count}."
-        return f"::::{{div}} figure-caption\n**{number}** {text}\n::::"
+        anchor = f"(figure-{self.chapter.number}-{self.count})="
+        return f"{anchor}\n::::{{div}} figure-caption\n**{number}** {text}\n::::"
 
 
 # --- exercises ------------------------------------------------------------------------------------

@@ -13,13 +13,14 @@ from course_utils.nets.quantised import WEIGHTS_MIME, dequantise, packed_bytes
 from course_utils.training.checkpoint import misfit
 
 NAME = "playground"
-SCRIPTS = ("lenet.js", "digit.js", "field.js", "maps.js", "playground.js")
+OWN = ("lenet.js", "digit.js", "field.js", "maps.js", "playground.js")
+SCRIPTS = ("lenet-weights.js", "explorers.js", *OWN)  # in the order in which a page loads them
 LINK = "Draw a digit, and let this network answer"
 NUMBERS = ("mean", "std", "test_acc", "test_acc_quantised", "train_examples", "test_examples")
 
 
 def add_playground(chapters, notebooks, source):
-    """Write the page and its files into `source`; whether there is one.
+    """Write the page and its files into `source`; the scripts that it loads, () without a page.
 
     chapters: of the manifest. notebooks: chapter name -> executed notebook; where one shares its
     weights, that output becomes a link to the page. source: folder that Sphinx will read.
@@ -28,7 +29,7 @@ def add_playground(chapters, notebooks, source):
     taken = [(chapter, _take(notebooks[chapter.name])) for chapter in chapters]
     found = [(chapter, given) for chapter, given in taken if given is not None]
     if not found:
-        return False
+        return ()
     chapter, given = found[-1]
     _check(given, chapter)
     numbers = sum(math.prod(entry["shape"]) for entry in given["weights"].values())
@@ -36,7 +37,7 @@ def add_playground(chapters, notebooks, source):
         f"{NAME}.md",
         given=given,
         chapter=chapter,
-        scripts=("lenet-weights.js", "explorers.js", *SCRIPTS),
+        scripts=SCRIPTS,
         lines=len((ASSETS / "lenet.js").read_text(encoding="utf-8").splitlines()),
         packed=packed_bytes(given["weights"]),
         unpacked=4 * numbers,
@@ -44,13 +45,13 @@ def add_playground(chapters, notebooks, source):
     (source / f"{NAME}.md").write_text(page, encoding="utf-8")
     static = source / "_static"
     static.mkdir(exist_ok=True)
-    for name in (*SCRIPTS, "playground.css"):
+    for name in (*OWN, "playground.css"):
         (static / name).write_bytes((ASSETS / name).read_bytes())
     shared = files("course_utils.explorers") / "shared.js"
     (static / "explorers.js").write_bytes(shared.read_bytes())
     script = f"const LENET_WEIGHTS = {json.dumps(given, separators=(',', ':'))};\n"
     (static / "lenet-weights.js").write_text(script, encoding="utf-8")
-    return True
+    return SCRIPTS
 
 
 def _take(notebook):

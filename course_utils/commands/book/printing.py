@@ -5,14 +5,16 @@ and links between pages become links on the page.
 """
 
 import re
+from html import unescape
 
 PAGE = "print"
-ARTICLE = re.compile(r'(<article class="bd-article">)(.*?)(</article>)', re.DOTALL)
+ARTICLE = re.compile(r'(<article class="bd-article"[^>]*>)(.*?)(</article>)', re.DOTALL)
 ATTRIBUTE = re.compile(
     r'(?<=[\s"])(id|href|for|aria-(?:labelledby|describedby|controls))="([^"]*)"'
 )
 SCRIPT = re.compile(r"<script\b[^>]*>.*?</script>", re.DOTALL)
 PAGE_NAME = "DOCUMENTATION_OPTIONS.pagename"  # said by a script of each page
+TITLE = re.compile(r"<title>(.*?)</title>", re.DOTALL)
 HEADING = re.compile(r"<(/?)h([1-5])\b")
 
 
@@ -21,17 +23,26 @@ def write_print_page(site, names):
     path = site / f"{PAGE}.html"
     cover = path.read_text(encoding="utf-8")
     known = {PAGE, *names}
+    heads = []
     parts = [_attributes(ARTICLE.search(cover)[2], PAGE, known)]
     scripts = dict.fromkeys(_head_scripts(cover))
     for name in names:
         text = (site / f"{name}.html").read_text(encoding="utf-8")
         scripts |= dict.fromkeys(_head_scripts(text))
         body = HEADING.sub(_one_lower, _attributes(ARTICLE.search(text)[2], name, known))
-        parts.append(f'<section class="printed" id="{name}">{body}</section>')
+        parts.append(f'<section class="printed" id="{name}" style="page: p{name}">{body}</section>')
+        heads.append(_running_head(name, TITLE.search(text)[1]))
     whole = ARTICLE.sub(lambda match: match[1] + "".join(parts) + match[3], cover)
     missing = [script for script in scripts if script not in whole and PAGE_NAME not in script]
-    whole = whole.replace("</head>", "".join(missing) + "</head>", 1)  # such as MathJax
+    head = "".join([*missing, "<style>", *heads, "</style>", "</head>"])
+    whole = whole.replace("</head>", head, 1)
     path.write_text(whole, encoding="utf-8")
+
+
+def _running_head(name, title):
+    """CSS: what stands above each printed page of the section."""
+    text = unescape(title).replace("\\", "").replace('"', "”").replace("<", "")
+    return f'@page p{name} {{ @top-right {{ content: "{text}"; font: 8.5pt sans-serif; }} }}'
 
 
 def _head_scripts(page):

@@ -5,12 +5,21 @@ import re
 import shutil
 import tempfile
 import warnings
-from importlib import metadata
 from pathlib import Path
 
 import nbformat
 
-from course_utils.commands.book import claims, front, functions, glossary, printing, references
+from course_utils.commands.book import (
+    claims,
+    contact,
+    formulas,
+    front,
+    functions,
+    glossary,
+    printing,
+    references,
+    search,
+)
 from course_utils.commands.book.lighten import lighten
 from course_utils.commands.book.page import facts_of, linker, page_of, read_executed
 from course_utils.commands.book.playground import add_playground
@@ -19,7 +28,6 @@ from course_utils.commands.notebooks import FOLD
 from course_utils.commands.run.report import read_report
 from course_utils.errors import BookError, RunError
 
-MATHJAX = "tex-svg-full.js"  # MathJax 3 in one file; version 4 fetches its fonts from a CDN
 NOISE = re.compile(r"\x1b\[[0-9;]*m|( \[[\w.]+\])(?=\1)")  # colours; codes said twice
 
 
@@ -49,6 +57,7 @@ def build_book(manifest, executed_dir, out_dir):
         printed = _write_source(manifest, notebooks, report, source, extra)
         _run_sphinx(manifest, source, extra, site, Path(folder) / "doctrees")
         lighten(site)
+        contact.write_contact_sheet(site, manifest.chapters)
         printing.write_print_page(site, printed)
         old = Path(folder) / "old"
         if out_dir.exists():
@@ -107,9 +116,8 @@ def _write_source(manifest, notebooks, report, source, extra):
         (source / f"{name}.md").write_text(text, encoding="utf-8")
     static = source / "_static"
     static.mkdir(exist_ok=True)
-    for asset in ("course.css", "course.js", "mark.svg"):
+    for asset in ("course.css", "course.js", "mark.svg", search.SCRIPT):
         (static / asset).write_bytes((ASSETS / asset).read_bytes())
-    shutil.copy(_mathjax(), static / MATHJAX)
     printed = [chapter.name for chapter in manifest.chapters]
     return printed + [
         name for name in ("claims", "glossary", "references", "status") if name in pages
@@ -132,22 +140,12 @@ def _back_matter(manifest, notebooks):
         back["references"] = ("References", page)
     if page := claims.claims_page(manifest, notebooks):
         back["claims"] = ("Claims and their numbers", page)
+    back[contact.PAGE] = ("Figures", contact.COVER)
     modules = functions.modules_of(manifest.root / functions.PACKAGE)
     index = functions.index_page(manifest, notebooks, modules)
     back["functions"] = ("Functions and classes", index)
     listings = functions.listing_pages(modules)
     return back | {name: (None, text) for name, text in listings.items()}, works
-
-
-def _mathjax():
-    """MathJax's file inside the installed `sphinx-mathjax-offline`, which is not enabled itself."""
-    try:
-        found = [p for p in metadata.files("sphinx-mathjax-offline") or [] if p.name == MATHJAX]
-    except metadata.PackageNotFoundError:
-        found = []
-    if not found:
-        raise BookError("sphinx-mathjax-offline is not installed: `pip install -e .[book]`.")
-    return found[0].locate()
 
 
 def _run_sphinx(manifest, source, extra, site, doctrees):
@@ -164,7 +162,13 @@ def _run_sphinx(manifest, source, extra, site, doctrees):
             app = Sphinx(source, None, site, doctrees, "html", options, status=None, warning=said)
             app.connect("html-page-context", _add_buttons, priority=900)
             app.connect("doctree-read", _close_folds)
-            app.build(force_all=True)
+            index = search.Index(app, manifest)
+            with formulas.typesetter() as typeset:
+                formulas.render_with(app, typeset)
+                app.build(force_all=True)
+            index.write(site)
+    except BookError:
+        raise
     except Exception as error:  # whatever an extension raises, the message has to name the page
         why = " ".join(f"{type(error).__name__}: {error}".split())
         raise BookError(f"Sphinx failed: {why}") from error
@@ -226,9 +230,13 @@ def _options(manifest, extra):
         "html_use_index": False,
         "html_show_sphinx": False,
         "html_show_copyright": False,
-        "mathjax_path": MATHJAX,
-        "mathjax3_config": {"svg": {"fontCache": "local"}},
-        "myst_enable_extensions": ["amsmath", "colon_fence", "deflist", "dollarmath"],
+        # As JupyterLab reads Markdown: "$25 and $3" is no formula, ~~this~~ is struck through.
+        "myst_enable_extensions": [
+            *("amsmath", "colon_fence", "deflist", "dollarmath", "strikethrough", "tasklist"),
+        ],
+        "myst_dmath_allow_digits": False,
+        "myst_dmath_allow_space": False,
+        "suppress_warnings": ["myst.strikethrough"],
         "myst_heading_anchors": 3,
         "myst_html_meta": {"description": book.description},
         "nb_execution_mode": "off",

@@ -1,8 +1,9 @@
-// Opened from disk, a page may not read other files: show search results without excerpts.
-if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+// The theme decides between light and dark when all is read; by then the page has been painted.
+const page = document.documentElement.dataset;
+if (page.theme === "auto")
+  page.theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 
 // Paper is white, whatever the screen shows.
-const page = document.documentElement.dataset;
 let onScreen;
 addEventListener("beforeprint", () => ([onScreen, page.theme] = [page.theme, "light"]));
 addEventListener("afterprint", () => (page.theme = onScreen));
@@ -11,4 +12,63 @@ addEventListener("afterprint", () => (page.theme = onScreen));
 const folds = "details.fold, details.hide";
 addEventListener("beforeprint", () => {
   for (const fold of document.querySelectorAll(folds)) fold.open = true;
+});
+
+// A formula that is copied becomes the TeX that it was made from.
+addEventListener("copy", (event) => {
+  const part = getSelection().rangeCount ? getSelection().getRangeAt(0).cloneContents() : null;
+  const formulas = part?.querySelectorAll("mjx-container") ?? [];
+  if (!formulas.length) return;
+  for (const formula of formulas) {
+    const fence = formula.hasAttribute("display") ? "$$" : "$";
+    formula.replaceWith(fence + formula.dataset.tex + fence);
+  }
+  event.clipboardData.setData("text/plain", part.textContent);
+  event.preventDefault();
+});
+
+// A figure opens large above the page instead of leaving it; Escape, the button or a tap closes it.
+addEventListener("click", (event) => {
+  const link = event.target.closest("a.image-reference");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const shown = [...link.querySelectorAll("img")].find((image) => image.checkVisibility());
+  const box = Object.assign(document.createElement("dialog"), { className: "lightbox" });
+  box.setAttribute("aria-label", shown.alt);
+  const close = Object.assign(document.createElement("button"), { textContent: "Close" });
+  const picture = Object.assign(new Image(), { src: shown.src, alt: shown.alt });
+  picture.width = shown.getAttribute("width") || shown.naturalWidth;
+  box.append(close, picture);
+  box.addEventListener("click", () => box.close());
+  box.addEventListener("close", () => box.remove());
+  document.body.append(box);
+  box.showModal();
+});
+
+// What explorers hold, on a narrow page: branches side by side stay so, and scroll; a table that
+// scrolls shows it. Their own style sheet lies in the saved outputs, out of the book's reach.
+const NARROW = `
+  @container (max-width: 30rem) {
+    .branches { grid-template-columns: repeat(var(--columns), minmax(6.6rem, 1fr)); overflow-x: auto; }
+    .branches .box { font-size: 0.8rem; padding: 0.3rem; }
+  }
+  .scroll { border-right: 3px dotted var(--edge); }
+  .scroll:not(.wide) { border: 0; }`;
+
+const scrolls = (box) => box.scrollWidth > box.clientWidth + 1;
+function settle() {
+  // Only code that scrolls is a stop of the Tab key.
+  for (const pre of document.querySelectorAll(".highlight pre, .cell_output pre"))
+    if (scrolls(pre)) pre.tabIndex = 0;
+    else pre.removeAttribute("tabindex");
+  for (const { shadowRoot } of document.querySelectorAll("course-block, course-field"))
+    for (const table of shadowRoot?.querySelectorAll(".scroll") ?? [])
+      table.classList.toggle("wide", scrolls(table));
+}
+addEventListener("load", () => {
+  for (const { shadowRoot } of document.querySelectorAll("course-block, course-field"))
+    shadowRoot?.append(Object.assign(document.createElement("style"), { textContent: NARROW }));
+  settle();
+  addEventListener("resize", settle);
+  addEventListener("toggle", settle, true); // what was folded away has no width
 });

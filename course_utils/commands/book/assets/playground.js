@@ -6,7 +6,8 @@
   const find = (id) => document.getElementById(`play-${id}`);
   const weights = unpack(LENET_WEIGHTS.weights);
   const field = drawingField(find("field"), changed);
-  const showMaps = featureMaps(find("layers"), weights, LENET_WEIGHTS);
+  const layers = find("layers"); // on the title page there are none
+  const showMaps = layers ? featureMaps(layers, weights, LENET_WEIGHTS) : () => {};
 
   // --- ten digits for those who have no pen -----------------------------------------------------
 

@@ -241,6 +241,8 @@ def _options(manifest, extra):
         "myst_html_meta": {"description": book.description},
         "nb_execution_mode": "off",
         "nb_merge_streams": True,
+        "nb_code_prompt_show": "Show the code",
+        "nb_code_prompt_hide": "Hide the code",
         "nb_ipywidgets_js": {},
         # Prompts and the shell's dollar are not part of what one wants to paste.
         "copybutton_prompt_text": r">>> |\.\.\. |\$ ",

@@ -78,7 +78,7 @@ def test_markdown_is_read_as_jupyterlab_reads_it(tmp_path):
 
     cell.attachments = {}
     nbformat.write(notebook(cell, code("quiet = 1")), run / "01_window.ipynb")
-    with pytest.raises(BookError, match=r"01_window: its notebook lacks the picture pasted\.png"):
+    with pytest.raises(BookError, match=r"01_window: the picture pasted\.png"):
         build_book(manifest, run, tmp_path / "book")
 
 
@@ -99,10 +99,10 @@ def test_a_copied_formula_is_tex(small_site, browser):
         assert watch.problems == []
 
 
-@pytest.mark.browser
-def test_a_figure_opens_above_the_page_and_escape_closes_it(small_site, browser):
+@full_in_browser
+def test_a_figure_opens_above_the_page_and_escape_closes_it(real_book, browser):
     with Watch(browser) as watch:
-        page = watch.open(address(small_site, "01_window"))
+        page = watch.open(address(real_book, "01_convolution"))
         before = page.url
         page.locator("a.image-reference").first.click()
         assert page.locator("dialog.lightbox img").is_visible()

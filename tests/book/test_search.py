@@ -20,7 +20,6 @@ FIRST = {
     "adaptive pooling": "02_pooling",
     "max pool": "02_pooling",
     "confusion matrix": "03_lenet",
-    "train_ch6": "03_lenet",
     "LeNet": "03_lenet",
     "LeNet-5 by hand": "04_lenet5_lab",
     "dropout": "05_alexnet",

@@ -191,5 +191,5 @@ def test_a_chapter_is_light_and_every_figure_is_on_the_sheet(real_book):
 def test_paper_has_page_numbers_and_running_heads(real_book, browser):
     text = (real_book / "print.html").read_text(encoding="utf-8")
     for name in chapters_of(real_book):
-        assert f'style="page: p{name}"' in text and f"@page p{name} {{" in text
+        assert f"{{ page: p{name}; }}" in text and f"@page p{name} {{" in text
     assert "counter(page)" in (real_book / "_static/course.css").read_text(encoding="utf-8")

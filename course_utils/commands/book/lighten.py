@@ -57,7 +57,8 @@ def lighten(site):
         if path.name == "search.html":
             text = text.replace("</head>", f"{OWN_SEARCH}</script></head>", 1)
         text = text.replace(TOGGLE, TOGGLE.replace("summary", 'summary aria-label="More pages"'))
-        text = text.replace(*SKIP).replace(*ARTICLE)  # over the toolbar, too
+        if ARTICLE[0] in text:
+            text = text.replace(*SKIP).replace(*ARTICLE)  # over the toolbar, too
         icons.update(ICON_CLASS.findall(text))
         known.update(*map(str.split, re.findall(r'class="([^"]*)"', text)))
         path.write_text(text, encoding="utf-8")
@@ -161,6 +162,7 @@ def _thin_styles(site, known):
     known: names of classes, those that scripts may add among them.
     """
     sheets = {path: path.read_text(encoding="utf-8") for path in site.glob("_static/**/*.css")}
+    sheets.pop(site / "_static/course.css")  # its own rules are all used, some on pages to come
     for path, text in sheets.items():
         sheets[path] = _thin(tinycss2.parse_stylesheet(text, True, True), known)
     scripts = "".join(p.read_text(encoding="utf-8") for p in site.glob("_static/**/*.js"))

@@ -30,7 +30,7 @@ def write_print_page(site, names):
         text = (site / f"{name}.html").read_text(encoding="utf-8")
         scripts |= dict.fromkeys(_head_scripts(text))
         body = HEADING.sub(_one_lower, _attributes(ARTICLE.search(text)[2], name, known))
-        parts.append(f'<section class="printed" id="{name}" style="page: p{name}">{body}</section>')
+        parts.append(f'<section class="printed" id="{name}">{body}</section>')
         heads.append(_running_head(name, TITLE.search(text)[1]))
     whole = ARTICLE.sub(lambda match: match[1] + "".join(parts) + match[3], cover)
     missing = [script for script in scripts if script not in whole and PAGE_NAME not in script]
@@ -42,7 +42,8 @@ def write_print_page(site, names):
 def _running_head(name, title):
     """CSS: what stands above each printed page of the section."""
     text = unescape(title).replace("\\", "").replace('"', "”").replace("<", "")
-    return f'@page p{name} {{ @top-right {{ content: "{text}"; font: 8.5pt sans-serif; }} }}'
+    rule = f'.printed[id="{name}"] {{ page: p{name}; }}'
+    return rule + f'@page p{name} {{ @top-right {{ content: "{text}"; font: 8.5pt sans-serif; }} }}'
 
 
 def _head_scripts(page):

@@ -170,7 +170,7 @@ def overview(manifest, names):
 def student_notebook(chapter, checks=False):
     """The exercises of a chapter as a notebook; see the module's docstring."""
     cells = read_notebook(chapter.file)["cells"]
-    made, prompt, seen = [], [], set()
+    tasks, prompt, task = {}, [], []  # tasks: name of an exercise -> its cells
     for cell in cells:
         if cell["cell_type"] == "markdown":
             pasted = {key: cell[key] for key in ("attachments",) if key in cell}
@@ -178,13 +178,14 @@ def student_notebook(chapter, checks=False):
             prompt = [] if TASK.match(text) else prompt  # what stands before it is the chapter's
             prompt.append(v4.new_markdown_cell(text, **pasted))
             continue
-        if exercise_names(cell["source"]):
-            made += prompt
-            made.append(v4.new_code_cell(cell["source"]))
-            seen |= set(exercise_names(cell["source"]))
+        if name := next(iter(exercise_names(cell["source"])), None):
+            task = tasks[name] = [*prompt, v4.new_code_cell(cell["source"])]
         elif checks and cell["source"].startswith("check("):
-            made.append(v4.new_code_cell(cell["source"]))
+            task.append(v4.new_code_cell(cell["source"]))
         prompt = []
+    # by their numbers, from easy to hard, wherever the lesson has them
+    order = [exercise.name for exercise in exercises_of(_key(chapter))]
+    made = sum((tasks[name] for name in sorted(tasks, key=order.index)), [])
     setup = v4.new_code_cell(_setup(chapter, made, checks))
     introduction = v4.new_markdown_cell(_INTRODUCTION.format(title=chapter.title))
     return v4.new_notebook(cells=[introduction, setup, *made], metadata=METADATA)

@@ -6,6 +6,8 @@ Made from the finished pages, as print.html is.
 import re
 from html import escape
 
+from PIL import Image  # comes with matplotlib
+
 PAGE = "figures"
 COVER = """# Figures
 
@@ -21,6 +23,8 @@ SEEN = re.compile(
     r'|id="(?P<anchor>figure-\d+-\d+)"(?P<caption>.*?</p>)',
     re.DOTALL,
 )
+FILE = re.compile(r'src="(_images/[^"]+)\.webp"')
+SMALL = (384, 256)  # pixels, at most
 TAG = re.compile(r"<[^>]*>")
 
 
@@ -35,13 +39,24 @@ def write_contact_sheet(site, chapters):
 
 def _rows(page):
     images = ""
+
+    def thumbnail(source):
+        small = f"{source[1]}-small.webp"
+        with Image.open(page.parent / f"{source[1]}.webp") as image:
+            image.thumbnail(SMALL)
+            image.save(page.parent / small, quality=80)
+        return f'src="{small}"'
+
     for seen in SEEN.finditer(page.read_text(encoding="utf-8")):
         if seen["images"]:
             images = seen["images"]
             continue
         words = " ".join(TAG.sub("", seen["caption"].partition(">")[2]).split())
         first = re.match(r"Figure [\d.]+ .*?(?:\. |$)", words)
-        small = re.sub(r'alt="[^"]*"|style="[^"]*"', "", images).replace("<img", '<img alt=""')
+        small = re.sub(r'(?:alt|style|width|height)="[^"]*"', "", images).replace(
+            "<img", '<img alt=""'
+        )
+        small = FILE.sub(thumbnail, small)
         lazy = small.replace('loading="lazy"', "").replace("<img", '<img loading="lazy"')
         label = escape(first[0].strip(), quote=False) if first else words
         yield f'<li><a href="{page.name}#{seen["anchor"]}">{lazy}{label}</a></li>'

@@ -57,10 +57,11 @@ const NARROW = `
 
 const scrolls = (box) => box.scrollWidth > box.clientWidth + 1;
 function settle() {
-  // Only code that scrolls is a stop of the Tab key.
-  for (const pre of document.querySelectorAll(".highlight pre, .cell_output pre"))
-    if (scrolls(pre)) pre.tabIndex = 0;
-    else pre.removeAttribute("tabindex");
+  // Only what scrolls is a stop of the Tab key.
+  const wide = ".highlight pre, .cell_output pre, div.math, div.math mjx-container";
+  for (const box of document.querySelectorAll(wide))
+    if (scrolls(box)) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
   for (const { shadowRoot } of document.querySelectorAll("course-block, course-field"))
     for (const table of shadowRoot?.querySelectorAll(".scroll") ?? [])
       table.classList.toggle("wide", scrolls(table));

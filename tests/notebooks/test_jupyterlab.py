@@ -215,6 +215,7 @@ def test_a_learner_solves_an_exercise(browser, tmp_path):
         assert f"1 of {TOTAL}" in lab.first_page
         lab.open(CHAPTER)
         assert "".join(lab.cells()[stub]["source"]) == RIGHT, "what was typed is there"
-        imported = "from course_utils.exercises import"
-        lab.run(next(i for i, c in enumerate(lab.cells()) if imported in "".join(c["source"])))
+        # the chapter's own imports stand in a cell whose code is closed
+        lab.replace(check, "from course_utils.exercises import progress_bar")
+        lab.run(check)
         assert f"1 of {TOTAL}" in lab.run(bar).inner_text()

@@ -23,9 +23,8 @@ ARGS = [
     "--disable-sync",
 ]
 PHONE = {"width": 360, "height": 740}
-PAGE_BUDGET = 1_500_000  # bytes that a page may load, MathJax aside
+PAGE_BUDGET = 1_500_000  # bytes that a page may load
 WHOLE_BOOK = "print.html"  # all pages on one, for paper: no page that one reads on a screen
-MATHJAX = "tex-svg-full.js"
 
 
 def find_chromium(playwright):
@@ -145,12 +144,8 @@ class Watch:
             self._note(f"status {response.status}: {response.url}")
 
     def open(self, url):
-        """Go to the page and wait until its formulas are set."""
+        """Go to the page and wait until it is loaded."""
         self.page.goto(url, wait_until="load")
-        self.page.wait_for_function(
-            "() => !window.MathJax || (MathJax.startup && MathJax.startup.promise)"
-        )
-        self.page.evaluate("() => window.MathJax && MathJax.startup.promise")
         return self.page
 
 
@@ -209,7 +204,7 @@ def page_sizes(folder):
         for link in set(parser.links) - parser.dark:
             file = path.parent / unquote(urlsplit(link).path)
             kind = file.suffix in (".js", ".css", ".png", ".webp", ".svg", ".jpg")
-            if not urlsplit(link).scheme and kind and file.is_file() and file.name != MATHJAX:
+            if not urlsplit(link).scheme and kind and file.is_file():
                 loaded.add(file.resolve())
         sizes[path.name] = sum(file.stat().st_size for file in loaded)
     return sizes

@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from course_utils.errors import CourseError
-from course_utils.explorers.output import Explorer
+from course_utils.explorers.output import Explorer, as_text
 
 MOST = {"channels": 4, "filters": 4, "rows and columns": 8}  # still readable
 COLOURS = ("red", "green", "blue")
@@ -40,7 +40,7 @@ def explore_channels(X=None, W=None, bias=None):
     shapes = ["×".join(map(str, tensor.shape)) for tensor in (X, W, Y)]
     about = f"{len(W)} filters, weights {shapes[1]}, over {shapes[0]} numbers: output {shapes[2]}"
     state = {name: value.tolist() for name, value in (("x", X), ("w", W), ("bias", bias))}
-    text = "\n".join([about, *(f"output {o}\n{_text(map_)}" for o, map_ in enumerate(Y))])
+    text = "\n".join([about, *(f"output {o}\n{as_text(map_)}" for o, map_ in enumerate(Y))])
     return Explorer("course-channels", state | {"names": list(names)}, about, text)
 
 
@@ -59,7 +59,3 @@ def _two_filters():
     filters[0, :, 1] = torch.tensor([-1.0, 0, 1])
     filters[1, :, 1, 1] = torch.tensor([1.0, 0, -1])
     return filters
-
-
-def _text(matrix):
-    return "\n".join("  " + " ".join(f"{value:5g}" for value in row) for row in matrix.tolist())

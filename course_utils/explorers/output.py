@@ -38,6 +38,13 @@ class Explorer:
         )
 
 
+def as_text(matrix):
+    """The numbers of a 2-D tensor in columns, for `text`."""
+    cells = [[f"{round(v, 4):g}" for v in row] for row in matrix.tolist()]
+    width = max(len(cell) for row in cells for cell in row)
+    return "\n".join("  " + " ".join(cell.rjust(width) for cell in row) for row in cells)
+
+
 def script(name):
     """JavaScript of one explorer with all that it needs; running it again changes nothing.
 

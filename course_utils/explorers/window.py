@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from course_utils.errors import CourseError
-from course_utils.explorers.output import Explorer
+from course_utils.explorers.output import Explorer, as_text
 
 MODES = {"corr": "convolution", "max": "max pooling", "avg": "average pooling"}
 MOST = 16  # rows and columns that are still readable
@@ -41,10 +41,10 @@ def explore_window(X=None, kernel=None, stride=1, padding=0, dilation=1, mode="c
     shapes = ["×".join(map(str, matrix.shape)) for matrix in (X, kernel, Y)]
     given = ", ".join(f"{name} {value}" for name, value in settings.items())
     about = f"{MODES[mode]}, a {shapes[1]} window over {shapes[0]} numbers"
-    parts = [f"{about}, {given}: output {shapes[2]}", "input", _text(X)]
-    parts += ["kernel", _text(kernel)] if mode == "corr" else []
+    parts = [f"{about}, {given}: output {shapes[2]}", "input", as_text(X)]
+    parts += ["kernel", as_text(kernel)] if mode == "corr" else []
     state = {"x": _short_numbers(X), "kernel": _short_numbers(kernel), "mode": mode, **settings}
-    return Explorer("course-window", state, about, "\n".join([*parts, "output", _text(Y)]))
+    return Explorer("course-window", state, about, "\n".join([*parts, "output", as_text(Y)]))
 
 
 def window_output(X, kernel, mode, stride=1, padding=0, dilation=1):
@@ -76,9 +76,3 @@ def _short_numbers(matrix):
     return [
         [int(v) if v.is_integer() else float(f"{v:.10g}") for v in row] for row in matrix.tolist()
     ]
-
-
-def _text(matrix):
-    cells = [[f"{round(v, 4):g}" for v in row] for row in matrix.tolist()]
-    width = max(len(cell) for row in cells for cell in row)
-    return "\n".join("  " + " ".join(cell.rjust(width) for cell in row) for row in cells)

@@ -14,9 +14,8 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-CELL_METADATA = {"tags", "alt", "caption", "backs", "unclaimed", "jupyter"} | {
-    "jp-MarkdownHeadingCollapsed"
-}
+FOLDED = {"jupyter", "jp-MarkdownHeadingCollapsed"}  # JupyterLab's own words for it
+CELL_METADATA = {"tags", "alt", "caption", "backs", "unclaimed"} | FOLDED
 # one scale from light to dark or through white, told apart with any kind of sight
 COLOUR_MAPS = {"gray", "viridis", "cividis", "magma", "inferno", "Blues", "Oranges", "RdBu_r"}
 COLOUR_ARGUMENTS = re.compile(r"c|ec|fc|mfc|mec|colors?|\w+colors?")

@@ -5,7 +5,6 @@ book closed, and it runs like all the rest. A code cell tagged `hide-input` show
 keeps its code closed. An exercise is its task and what follows, up to the cell tagged `hint`.
 """
 
-import re
 from dataclasses import dataclass
 
 from course_utils.commands.book.prose import HEADING, without_fences
@@ -15,8 +14,6 @@ CORE, FOLDED, EXERCISES = "core", "folded", "exercises"
 
 WORDS_A_MINUTE = 130  # of text that one stops to think about
 LINES_A_MINUTE = 10  # of code that one follows
-
-_FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 
 
 @dataclass
@@ -29,7 +26,7 @@ class Length:
     minutes: float = 0
 
     def add_text(self, text):
-        words = len(_FENCE.sub("", text).split())
+        words = len(without_fences(text).split())
         self.words += words
         self.minutes += words / WORDS_A_MINUTE
 

@@ -67,9 +67,9 @@ def lighten(site):
         unused.unlink()
     for unused in ("_static/locales", "_static/vendor", "_sources"):
         shutil.rmtree(site / unused, ignore_errors=True)
-    for path in site.glob("_static/**/*.js"):  # which add classes while one reads
-        known.update(re.findall(r"[A-Za-z][\w-]*", path.read_text(encoding="utf-8")))
-    _thin_styles(site, known)
+    scripts = "".join(p.read_text(encoding="utf-8") for p in site.glob("_static/**/*.js"))
+    known.update(re.findall(r"[A-Za-z][\w-]*", scripts))  # they add classes while one reads
+    _thin_styles(site, known, scripts)
     theme = site / "_static/styles/pydata-sphinx-theme.css"
     theme.write_text(theme.read_text(encoding="utf-8") + masks, encoding="utf-8")
 
@@ -156,16 +156,15 @@ def _masks(script, icons):
     return "\n".join(rules)
 
 
-def _thin_styles(site, known):
+def _thin_styles(site, known, scripts):
     """Drop from all style sheets the rules for classes that no page has, and unused variables.
 
-    known: names of classes, those that scripts may add among them.
+    known: names of classes, those that scripts may add among them. scripts: their text.
     """
     sheets = {path: path.read_text(encoding="utf-8") for path in site.glob("_static/**/*.css")}
     sheets.pop(site / "_static/course.css")  # its own rules are all used, some on pages to come
     for path, text in sheets.items():
         sheets[path] = _thin(tinycss2.parse_stylesheet(text, True, True), known)
-    scripts = "".join(p.read_text(encoding="utf-8") for p in site.glob("_static/**/*.js"))
     for _ in range(3):  # an unused variable may be all that uses another
         used = set(re.findall(r"var\((--[\w-]+)", "".join([scripts, *sheets.values()])))
         for path, text in sheets.items():

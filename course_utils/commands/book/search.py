@@ -46,11 +46,9 @@ class Index:
 
     def _add_terms(self, page):
         """Where each term is explained: the link at the end of its entry."""
-        for term, link in zip(self.sorted_terms(), page.findall(nodes.definition), strict=True):
-            self.explained[term.name] = list(link.findall(nodes.reference))[-1]["refuri"]
-
-    def sorted_terms(self):
-        return glossary.in_order(self.terms)
+        terms, entries = glossary.in_order(self.terms), page.findall(nodes.definition)
+        for term, entry in zip(terms, entries, strict=True):
+            self.explained[term.name] = list(entry.findall(nodes.reference))[-1]["refuri"]
 
     def write(self, site):
         """Write the index over Sphinx's, as a script: a page on disk may fetch nothing."""

@@ -9,7 +9,6 @@ import re
 from contextlib import contextmanager
 from html import escape
 from importlib import metadata
-from itertools import count
 
 from docutils import nodes
 
@@ -53,8 +52,6 @@ def typesetter():
         for script in (START, *(files[name].read_text("utf-8") for name in names), READY):
             engine.eval(f"{script};0")  # a script's own value may be one that Python cannot hold
 
-        number = count(1)
-
         def typeset(tex, display=False):
             call = f"JSON.stringify(typeset({json.dumps(tex)}, {json.dumps(display)}))"
             try:
@@ -64,7 +61,7 @@ def typesetter():
                 raise BookError(f"a formula cannot be set ({why}):\n{tex.strip()}") from error
             kind = ' display="true"' if display else ""
             svg = NAMES.sub("", svg).replace("xlink:href=", "href=")
-            svg = svg.replace("MJX-", f"MJX{next(number)}-")  # a name for one formula in the book
+            svg = re.sub(r"MJX-\d+-", "MJX-", svg)  # one name for a letter: lighten.py
             mathml = " ".join(re.sub(r' id="[^"]*"', "", mathml).split())  # the picture has them
             return (
                 f'<mjx-container{kind} data-tex="{escape(tex.strip())}">'

@@ -33,6 +33,7 @@ LINK = re.compile(r'href="_images/([^"]+\.png)"')  # from a figure to itself in 
 CODE = re.compile(r"<pre>(.*?)</pre>", re.DOTALL)
 FITS = 74  # characters of code in a line of the book's column
 TAG = re.compile(r"<[^>]*>")
+GLYPH = re.compile(r'<path id="(MJX-[^"]*)"[^>]*></path>')  # a letter of formulas
 SPACE = re.compile(r'<span class="w">(\s+)</span>')  # highlighting that nobody can see
 UNUSED = (
     *("**/*.map", "**/*webpack-macros.html", ICONS, ".buildinfo"),
@@ -52,7 +53,7 @@ def lighten(site):
         text = SPACE.sub(r"\1", ICON_SCRIPT.sub("", path.read_text(encoding="utf-8")))
         text = FIGURE.sub(lambda tag: _figure(tag, files), text)
         text = LINK.sub(lambda link: f'href="_images/{files[link[1]][0]}"', text)
-        text = CODE.sub(_with_columns, text)
+        text = CODE.sub(_with_columns, _letters_once(text))
         text = SEARCH_SCRIPT.sub("", text)
         if path.name == "search.html":
             text = text.replace("</head>", f"{OWN_SEARCH}</script></head>", 1)
@@ -122,6 +123,18 @@ def _style_grey():
 
     style = rc_params_from_file(STYLE, use_default_template=False)
     return [round(255 * part) for part in to_rgb(style["text.color"])]
+
+
+def _letters_once(text):
+    """The page with the outline of each letter where it comes first; its formulas share them."""
+    seen = set()
+
+    def first(glyph):
+        again = glyph[1] in seen
+        seen.add(glyph[1])
+        return "" if again else glyph[0]
+
+    return GLYPH.sub(first, text)
 
 
 def _with_columns(code):

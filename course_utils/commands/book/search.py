@@ -71,12 +71,27 @@ def _entries(section, level=1):
     if not isinstance(section, nodes.section):
         return
     inside = [child for child in section.children if isinstance(child, nodes.section)]
-    own = [c for c in section.children if not isinstance(c, nodes.section | nodes.title)]
-    text = " ".join(filter(None, (_text(child) for child in own)))
+    own, tasks = _apart(c for c in section if not isinstance(c, nodes.section | nodes.title))
     anchor = section["ids"][0] if level > 1 else ""
-    yield [level, anchor, _text(section.next_node(nodes.title)), text]
+    yield [level, anchor, _text(section.next_node(nodes.title)), _joined(own)]
+    if tasks:
+        yield [level + 1, anchor, "Exercises", _joined(tasks)]
     for child in inside:
         yield from _entries(child, level + 1)
+
+
+def _apart(children):
+    """What a section says, and the exercises in it, which stand between the marks of a frame."""
+    said, tasks, framed = [], [], False
+    for child in children:
+        if isinstance(child, nodes.raw):
+            framed = "exercise" in child.astext() or (framed and "</div>" not in child.astext())
+        (tasks if framed else said).append(child)
+    return said, tasks
+
+
+def _joined(children):
+    return " ".join(filter(None, map(_text, children)))
 
 
 def _text(node):
@@ -87,4 +102,4 @@ def _text(node):
         parts = (t for t in node.findall(nodes.Text) if not isinstance(t.parent, nodes.raw))
         return " ".join("".join(parts).split())
     inside = (c for c in node.children if isinstance(c, nodes.Element))
-    return " ".join(filter(None, map(_text, inside)))
+    return _joined(inside)

@@ -39,7 +39,7 @@ _EVENTS = {
 _SECRET = re.compile(r"^/(proc|dev/fd)\b|course_utils/(exercises|commands)/|\.pkl$")
 # names that answers have no use for, and that lead to the grader without an audit event
 _IMPORTS = re.compile(r"__main__|course_utils\.(exercises|commands)|otter|gc$|ctypes|importlib")
-_TAUGHT = {"check", "hint", "solution", "progress_bar", "progress_map"}
+_TAUGHT = {"check", "guess", "hint", "solution", "progress_bar", "progress_map"}
 _ATTRIBUTES = re.compile(
     r"__(globals|closure|wrapped|subclasses|code|builtins|torch_function|torch_dispatch)__|[ft]b?_"
     r"(back|locals|globals|frame)|exercises|commands|dup2?|fdopen|closerange|_exit|"

@@ -2,7 +2,7 @@
 // The page of search results. SEARCH_INDEX (search.py): {pages: [{url, title, about, weight,
 // sections: [[level, anchor, title, text]]}], terms: [{names, text, anchor, explained}]}.
 {
-  const ASIDES = /^(exercises|summary|further-reading|what-you-will-be-able-to-do)$/;
+  const ASIDES = /^(exercises|summary|further reading|what you will be able to do)$/;
   const STOP = new Set("a an and are as at be by can do does for from how i in into is it its my of on "
     .concat("or that the this to use was what when where which why will with you").split(" "));
   const HAN = /[\u3400-\u9fff]/;
@@ -23,7 +23,7 @@
     const title = page.title ?? page.sections[0][2];
     const known = plain(`${title} ${page.sections[0][2]} ${page.about}`);
     const sections = page.sections.map(([level, anchor, title, text]) => ({
-      level, title, text, href: page.url + (anchor && `#${anchor}`), aside: ASIDES.test(anchor),
+      level, title, text, href: page.url + (anchor && `#${anchor}`), aside: ASIDES.test(plain(title)),
       inTitle: plain(title), inText: plain(`${level === 1 ? page.about : ""} ${text}`),
     }));
     return { ...page, title, known, sections };
@@ -85,10 +85,11 @@
     const explained = new Set(phrases.some((list) => terms.some((term) => // nothing but a term
       term.names.some((name) => words(name).map(stem).join() === list.map(stem).join())))
       ? terms.map((term) => term.explained) : []);
+    const named = plain(query).trim(); // a section by its very title
     const found = pages.map((page) => {
       const hits = page.sections.map((section) => ({ section, value: Math.max(0, ...asked.map(
         (phrase) => score(section, page, phrase) * phrase.worth))
-        + (explained.has(section.href) ? 25 : 0) })).filter((hit) => hit.value)
+        + (explained.has(section.href) ? 25 : 0) + (section.inTitle === named ? 60 : 0) })).filter((hit) => hit.value)
         .sort((a, b) => b.value - a.value);
       const rest = hits.slice(1).reduce((sum, hit) => sum + hit.value, 0);
       return { page, hits, value: hits.length ? hits[0].value + Math.min(40, 0.15 * rest) : 0 };

@@ -113,8 +113,8 @@ class Watch:
         self.page.on("response", self._response)
 
     def _failed(self, request):
-        # The browser asks for a page's icon last of all, and drops it when the page is left.
-        left = request.failure == "net::ERR_ABORTED" and request.url.endswith("/mark.svg")
+        # A page that is left drops the pictures it had still to load: its icon, those far below.
+        left = request.failure == "net::ERR_ABORTED" and request.resource_type == "image"
         if not left:
             self._note(f"request failed: {request.url}")
 

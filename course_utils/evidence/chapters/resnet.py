@@ -42,15 +42,21 @@ def depth(arm, seed, device, steps, batch, lr):
 
 
 WAYS = {"frozen": (0.003, 0.01, 0.03), "fine-tuned": (0.0005, 0.001, 0.002)}
-WAYS["from scratch"] = WAYS["fine-tuned"]
+WAYS["from scratch"] = WAYS["wrong labels"] = WAYS["fine-tuned"]
 
 
 @functools.cache
-def garment_body(seed, device):
-    """All layers but the last of a ResNet-18 that was trained on garments as chapter 08 does."""
-    data = loaders(device, seed, resize=32, examples=40000)
+def garment_body(seed, device, wrong_labels=False):
+    """All layers but the last of a ResNet-18 that was trained on garments as chapter 08 does.
+
+    wrong_labels: on garments whose labels were dealt out anew, so that they say nothing.
+    """
+    train, judge = loaders(device, seed, resize=32, examples=40000)
+    if wrong_labels:
+        order = torch.randperm(len(train.labels), generator=torch.Generator().manual_seed(seed))
+        train.labels = train.labels[order.to(train.device)]
     net = resnet18(in_channels=1, num_classes=10)
-    trained(net, data, seed, device, lr=0.004, epochs=2, init="kaiming")
+    trained(net, (train, judge), seed, device, lr=0.004, epochs=2, init="kaiming")
     return nn.Sequential(*list(net)[:-1])
 
 
@@ -64,7 +70,8 @@ def garment_body(seed, device):
 def transfer(arm, seed, device, examples, batch):
     """Does a network that knows garments learn digits from few examples faster than a new one?
 
-    Of three learning rates each way gets the one that is best on the development digits.
+    Of three learning rates each way gets the one that is best on the development digits. Control:
+    a fine-tuned network that was trained just as long on garments with wrong labels.
     """
     way, passes = arm.removesuffix(" passes").split(", ")
     more = {"device": device, "seed": seed, "source": "embedded"}  # the same everywhere
@@ -73,7 +80,7 @@ def transfer(arm, seed, device, examples, batch):
     )
     tried = []
     for rate in WAYS[way]:
-        body = copy.deepcopy(garment_body(seed, str(device)))
+        body = copy.deepcopy(garment_body(seed, str(device), way == "wrong labels"))
         torch.manual_seed(seed)
         net = nn.Sequential(Frozen(body) if way == "frozen" else body, nn.Linear(512, 10))
         if way == "from scratch":

@@ -20,6 +20,20 @@ def dropout(X, p, training=True):
     return X * keep / (1 - p)
 
 
+def dense_net(p):
+    """Two hidden layers of 512 for images of 28×28, a share p dropped."""
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(784, 512),
+        nn.ReLU(),
+        nn.Dropout(p),
+        nn.Linear(512, 512),
+        nn.ReLU(),
+        nn.Dropout(p),
+        nn.Linear(512, 10),
+    )
+
+
 def random_flip(X, p=0.5):
     """Mirror each image of (N, C, H, W) left to right with
     probability p.

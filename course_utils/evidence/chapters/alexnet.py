@@ -1,11 +1,13 @@
-"""Experiments of chapter 05: what moving and mirroring the images buys."""
+"""Experiments of chapter 05: what dropout buys, and moving and mirroring the images."""
 
 import torch
 from torch import nn
 
+from course_utils.data.loader import TensorLoader
 from course_utils.evidence.chapters.parts import Change, loaders, trained
 from course_utils.evidence.experiment import experiment
-from course_utils.nets.alexnet import random_flip, random_shift, small_convnet
+from course_utils.nets.alexnet import dense_net, random_flip, random_shift, small_convnet
+from course_utils.nets.lenet import predict
 from course_utils.training import evaluate_accuracy_gpu
 
 CHANGES = {
@@ -33,3 +35,37 @@ def augmentation(arm, seed, device, examples, batch, lr):
     off_centre = nn.Sequential(Change(CHANGES["shifts of 3"], always=True), plain.eval())
     torch.manual_seed(seed)
     return results | {"off_centre": evaluate_accuracy_gpu(off_centre, data[1])}
+
+
+@experiment(
+    "05_alexnet",
+    ["no dropout, 20 epochs", "dropout, 20 epochs", "no dropout, 2 epochs", "no dropout, 5 epochs"],
+    examples=1000,
+    batch=50,
+    lr=0.001,
+    noise=0.4,
+)
+def spoiled_labels(arm, seed, device, examples, batch, lr, noise):
+    """Does dropout keep a network from learning wrong labels, and would stopping early do as well?
+
+    accuracy: on clean test images. fits: on the training images and their labels, nothing dropped.
+    by_heart: the share of the wrong labels among them that the network gives.
+    """
+    drop, epochs = arm.removesuffix(" epochs").split(", ")
+    train, test = loaders(device, seed, batch, examples=examples)
+    chance = torch.Generator().manual_seed(seed)
+    spoiled = (torch.rand(examples, generator=chance) < noise).to(device)
+    given = torch.randint(0, 10, (examples,), generator=chance).to(device)
+    true = train.labels
+    train.labels = torch.where(spoiled, given, true)
+    net = dense_net(0.5 if drop == "dropout" else 0.0)
+    recipe = {"scheduler": "constant", "init": "kaiming", "amp": False}
+    _, results = trained(net, (train, test), seed, device, lr=lr, epochs=int(epochs), **recipe)
+    shown = TensorLoader(train.images, train.labels, 256, device=device, source=train.source)
+    logits, labels = predict(net, shown, device)
+    learned = logits.argmax(dim=1) == labels
+    wrong = labels != true.cpu()
+    return results | {
+        "fits": float(learned.float().mean()),
+        "by_heart": float(learned[wrong].float().mean()),
+    }

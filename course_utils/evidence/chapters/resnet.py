@@ -10,7 +10,7 @@ from torch import nn
 from course_utils.data import load_data_digits
 from course_utils.evidence.chapters.parts import loaders, trained
 from course_utils.evidence.experiment import experiment
-from course_utils.nets.resnet import Frozen, narrow, resnet18
+from course_utils.nets.resnet import Frozen, Pair, narrow, resnet18
 from course_utils.training import INITS, evaluate_accuracy_gpu, training_steps
 
 
@@ -27,18 +27,49 @@ from course_utils.training import INITS, evaluate_accuracy_gpu, training_steps
 )
 def depth(arm, seed, device, steps, batch, lr):
     """Does a deeper network train better or worse, without shortcuts and with them?"""
-    kind, layers = arm.removesuffix(" layers").split(", ")
-    net = narrow(int(layers), shortcut=kind == "residual").apply(INITS["kaiming"]).to(device)
-    train, test = loaders(device, seed, batch, examples=steps * batch)
-    sgd = torch.optim.SGD(net.parameters(), lr=lr)
-    losses = [loss for loss, _, _ in training_steps(net, train, sgd, device=device)]
-    losses = torch.stack(losses).tolist()
+    net, losses, (train, test) = _trained_pairs(arm, seed, device, steps, batch, lr)
     return {
         "loss_200": statistics.fmean(losses[160:200]),
         "loss_900": statistics.fmean(losses[-40:]),
         "accuracy": evaluate_accuracy_gpu(net, test),
         "source": train.source,
     }
+
+
+@experiment(
+    "08_resnet",
+    [f"{kind}, {depth} layers" for depth in (8, 32) for kind in ("plain", "residual")],
+    steps=900,
+    batch=64,
+    lr=0.1,
+)
+def pair_left_out(arm, seed, device, steps, batch, lr):
+    """What does a trained network still know when one of its pairs of layers is left out?
+
+    accuracy: the whole network's. without: the mean over all pairs. lost: the share of what the
+    whole one has above chance that is gone then.
+    """
+    net, _, (_, test) = _trained_pairs(arm, seed, device, steps, batch, lr)
+    pairs = [i for i, layer in enumerate(net) if isinstance(layer, Pair)]
+    rest = [nn.Sequential(*(layer for j, layer in enumerate(net) if j != i)) for i in pairs]
+    whole = evaluate_accuracy_gpu(net, test)
+    without = statistics.fmean(evaluate_accuracy_gpu(one, test) for one in rest)
+    return {
+        "accuracy": whole,
+        "without": without,
+        "lost": (whole - without) / (whole - 0.1),
+        "source": test.source,
+    }
+
+
+def _trained_pairs(arm, seed, device, steps, batch, lr):
+    """A net such as "plain, 8 layers" after so many steps of SGD; its losses and its loaders."""
+    kind, layers = arm.removesuffix(" layers").split(", ")
+    net = narrow(int(layers), shortcut=kind == "residual").apply(INITS["kaiming"]).to(device)
+    data = loaders(device, seed, batch, examples=steps * batch)
+    sgd = torch.optim.SGD(net.parameters(), lr=lr)
+    losses = [loss for loss, _, _ in training_steps(net, data[0], sgd, device=device)]
+    return net, torch.stack(losses).tolist(), data
 
 
 WAYS = {"frozen": (0.003, 0.01, 0.03), "fine-tuned": (0.0005, 0.001, 0.002)}

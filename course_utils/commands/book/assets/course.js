@@ -45,16 +45,6 @@ addEventListener("click", (event) => {
   box.showModal();
 });
 
-// What explorers hold, on a narrow page: branches side by side stay so, and scroll; a table that
-// scrolls shows it. Their own style sheet lies in the saved outputs, out of the book's reach.
-const NARROW = `
-  @container (max-width: 30rem) {
-    .branches { grid-template-columns: repeat(var(--columns), minmax(6.6rem, 1fr)); overflow-x: auto; }
-    .branches .box { font-size: 0.8rem; padding: 0.3rem; }
-  }
-  .scroll { border-right: 3px dotted var(--edge); }
-  .scroll:not(.wide) { border: 0; }`;
-
 const scrolls = (box) => box.scrollWidth > box.clientWidth + 1;
 function settle() {
   // Only what scrolls is a stop of the Tab key.
@@ -64,12 +54,7 @@ function settle() {
     else box.removeAttribute("tabindex");
   for (const { shadowRoot } of document.querySelectorAll("course-block, course-field"))
     for (const table of shadowRoot?.querySelectorAll(".scroll") ?? [])
-      table.classList.toggle("wide", scrolls(table));
+      table.classList.toggle("cut", scrolls(table));
 }
-addEventListener("load", () => {
-  for (const { shadowRoot } of document.querySelectorAll("course-block, course-field"))
-    shadowRoot?.append(Object.assign(document.createElement("style"), { textContent: NARROW }));
-  settle();
-  addEventListener("resize", settle);
-  addEventListener("toggle", settle, true); // what was folded away has no width
-});
+for (const change of ["load", "resize"]) addEventListener(change, settle);
+addEventListener("toggle", settle, true); // what was folded away has no width

@@ -1,9 +1,9 @@
 """Drawings made from a network itself: its architecture, and where its cost lies."""
 
 import math
-from statistics import mean
+from dataclasses import dataclass
 
-from course_utils.measure.graph import graph_of
+from course_utils.measure.graph import chain_of, graph_of, middle_lane, skips
 from course_utils.measure.summary import summary
 
 PER_LINE = 13
@@ -21,6 +21,37 @@ GREY = "#808080"
 _ROUND = ("+", "cat")  # functions that join lanes
 _CIRCLE = {"boxstyle": "circle,pad=0.25", "facecolor": "none", "edgecolor": GREY}
 FACES = {"front": 0.0, "top": 0.4, "side": -0.3}  # how much lighter than the layer's colour
+
+
+@dataclass(frozen=True)
+class Slab:
+    """How a node is drawn: its words, its kind (of KINDS), its output's shape, and its size.
+
+    height, width: from 0 to 1, by the side of the image and by its channels, both on a logarithmic
+    scale; a vector is as high as if it were a square image, and has no width.
+    """
+
+    label: str
+    kind: str
+    shape: tuple
+    height: float
+    width: float
+
+
+def slabs(nodes):
+    """A `Slab` for each node of a graph."""
+    tallest = max(_side(node.shape) for node in nodes)
+    widest = max(_channels(node.shape) for node in nodes) or 1
+    return [
+        Slab(
+            _label(node.row) if node.row else node.label,
+            _kind(node.row) if node.row else "other",
+            node.shape,
+            _side(node.shape) / tallest,
+            _channels(node.shape) / widest,
+        )
+        for node in nodes
+    ]
 
 
 def draw_architecture(net, input_shape, depth=1, title=None):
@@ -45,44 +76,38 @@ def _draw_chain(table, input_shape):
     """The layers in rows, one after the other; returns the figure and the kinds that it shows."""
     import matplotlib.pyplot as plt
 
-    boxes = [("input", "other", tuple(input_shape))]
-    boxes += [(_label(row), _kind(row), row.output_shape) for row in table.rows]
-    lines = -(-len(boxes) // PER_LINE)
-    per_line = -(-len(boxes) // lines)
+    found = slabs(chain_of(input_shape, table.rows))
+    lines = -(-len(found) // PER_LINE)
+    per_line = -(-len(found) // lines)
     size = (min(8.6, 1.0 + 0.7 * per_line), 2.1 * lines + 0.5)
     fig, axes = plt.subplots(lines, 1, figsize=size, squeeze=False)
-    tallest = max(_side(shape) for _, _, shape in boxes)
-    widest = max(_channels(shape) for _, _, shape in boxes)
-    for i, box in enumerate(boxes):
-        _draw_box(axes[i // per_line, 0], i % per_line, 0, box, tallest, widest)
+    for i, slab in enumerate(found):
+        _draw_slab(axes[i // per_line, 0], i % per_line, 0, slab)
     for ax in axes[:, 0]:
         ax.set(xlim=(-0.55, per_line - 0.35), ylim=(-0.85, 0.98))
         ax.set_axis_off()
-    return fig, {kind for _, kind, _ in boxes}
+    return fig, {slab.kind for slab in found}
 
 
 def _draw_graph(nodes):
     """The layers where the graph puts them, and arrows; returns the figure and its kinds."""
     import matplotlib.pyplot as plt
 
-    places = {node: (node.column, -LANE * _middle(node, nodes)) for node in nodes}
+    places = {node: (node.column, -LANE * middle_lane(node, nodes)) for node in nodes}
     columns = 1 + max(node.column for node in nodes)
     lanes = 1 + max(node.lane for node in nodes)
-    over = any(_skips(each, node) for node in nodes for each in node.inputs)
+    over = any(skips(each, node) for node in nodes for each in node.inputs)
     size = (min(8.6, 1.0 + 0.85 * columns), 0.9 + 1.4 * lanes + 0.4 * over)
     fig, ax = plt.subplots(figsize=size)
-    tallest = max(_side(node.shape) for node in nodes)
-    widest = max(_channels(node.shape) for node in nodes)
     kinds = set()
-    for node in nodes:
+    for node, slab in zip(nodes, slabs(nodes), strict=True):
         for each in node.inputs:
             _draw_arrow(ax, each, node, places)
         if node.label in _ROUND:
             ax.text(*places[node], node.label, ha="center", va="center", fontsize=9, bbox=_CIRCLE)
             continue
-        kinds.add(kind := _kind(node.row) if node.row else "other")
-        box = (_label(node.row) if node.row else node.label, kind, node.shape)
-        _draw_box(ax, *places[node], box, tallest, widest)
+        kinds.add(slab.kind)
+        _draw_slab(ax, *places[node], slab)
     heights = [y for _, y in places.values()]
     ax.set_xlim(-0.55, columns - 0.35)
     ax.set_ylim(min(heights) - 0.85, max(heights) + 1.2 + 0.4 * over)
@@ -90,25 +115,12 @@ def _draw_graph(nodes):
     return fig, kinds
 
 
-def _middle(node, nodes):
-    """Its lane; where three or more part or meet, the middle between theirs."""
-    after = {each.lane for each in nodes if node in each.inputs}
-    for lanes in ({each.lane for each in node.inputs}, after):
-        if len(lanes) > 2:
-            return mean(lanes)
-    return node.lane
-
-
-def _skips(start, end):
-    return start.lane == end.lane and end.column > start.column + 1 and len(end.inputs) > 1
-
-
 def _draw_arrow(ax, start, end, places):
     """From the right of one node to the left of another; a shortcut over what lies between."""
     (x, y), (to_x, to_y) = places[start], places[end]
     leave = x + (0.2 if start.label in _ROUND else 0.36)
     arrive = to_x - (0.2 if end.label in _ROUND else 0.38)
-    if _skips(start, end):
+    if skips(start, end):
         way = [(leave, y + 0.1), (x + 0.6, y + 1.15), (to_x - 0.4, y + 1.15), (to_x, to_y + 0.2)]
     elif len(end.inputs) > 1:  # where lanes meet: first along its own
         way = [(leave, y), (to_x - 0.6, y), (arrive, to_y)]
@@ -162,14 +174,13 @@ def plot_cost(table):
     return fig
 
 
-def _draw_box(ax, column, middle, box, tallest, widest):
+def _draw_slab(ax, column, middle, slab):
     """One slab in oblique projection, its layer above and its output's shape below."""
     from matplotlib.patches import Polygon
 
-    label, kind, shape = box
-    image = len(shape) > 1
-    half = 0.55 * _side(shape) / tallest
-    width = 0.1 + 0.42 * _channels(shape) / widest if image else 0.1
+    image = len(slab.shape) > 1
+    half = 0.55 * slab.height
+    width = 0.1 + 0.42 * slab.width
     lean, rise = (0.28 * half, 0.35 * half) if image else (0.06, 0.04)
     left, right = column - (width + lean) / 2, column + (width - lean) / 2
     low, high = middle - half - rise / 2, middle + half - rise / 2
@@ -189,10 +200,10 @@ def _draw_box(ax, column, middle, box, tallest, widest):
         ],
     }
     for face, lighter in FACES.items():
-        colour = _shade(KINDS[kind][0], lighter)
+        colour = _shade(KINDS[slab.kind][0], lighter)
         ax.add_patch(Polygon(corners[face], facecolor=colour, edgecolor="white", lw=0.5, gid=face))
-    ax.text(column, high + rise + 0.05, label, ha="center", va="bottom", fontsize=7.5)
-    text = "×".join(map(str, shape))
+    ax.text(column, high + rise + 0.05, slab.label, ha="center", va="bottom", fontsize=7.5)
+    text = "×".join(map(str, slab.shape))
     ax.text(column, low - 0.05, text, ha="center", va="top", fontsize=7.5 if len(text) < 9 else 6.5)
 
 

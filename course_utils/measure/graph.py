@@ -1,6 +1,7 @@
 """A network as a graph: which layer feeds which, as `torch.fx` sees its `forward`."""
 
 from dataclasses import dataclass, field
+from statistics import mean
 
 import torch
 from torch import fx, nn
@@ -60,6 +61,28 @@ def graph_of(net, input_shape, rows):
         shown[step] = node
     _choose_lanes(nodes)
     return nodes
+
+
+def chain_of(input_shape, rows):
+    """The input and the rows of `summary` as nodes, each fed by the one before it."""
+    nodes = [Node(None, "input", tuple(input_shape))]
+    for column, row in enumerate(rows, start=1):
+        nodes.append(Node(row, "", row.output_shape, [nodes[-1]], column))
+    return nodes
+
+
+def middle_lane(node, nodes):
+    """Its lane; where three or more part or meet, the middle between theirs."""
+    after = {each.lane for each in nodes if node in each.inputs}
+    for lanes in ({each.lane for each in node.inputs}, after):
+        if len(lanes) > 2:
+            return mean(lanes)
+    return node.lane
+
+
+def skips(start, end):
+    """Whether the arrow between them leads over other nodes of its lane."""
+    return start.lane == end.lane and end.column > start.column + 1 and len(end.inputs) > 1
 
 
 def _node(step, known):

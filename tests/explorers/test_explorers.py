@@ -18,6 +18,7 @@ from course_utils.explorers import (
     explore_block,
     explore_channels,
     explore_history,
+    explore_network,
     explore_receptive_field,
     explore_window,
 )
@@ -59,6 +60,7 @@ def outputs():
         "course-block": explore_block("inception"),
         "course-curves": explore_history({"slow": history(), "fast": history(2, 40, 3.0)}),
         "course-channels": explore_channels(bias=(0, 1)),
+        "course-network": explore_network(BasicBlock(64, 128, 2), (64, 56, 56), title="A block"),
     }
 
 
@@ -86,6 +88,7 @@ def test_text_tells_what_the_picture_shows():
     assert texts[3].splitlines()[1].startswith("fast: 80 steps, last loss 0.006, train acc 0.899")
     assert "2 filters, weights 2×3×3×3, over 3×5×5 numbers: output 2×3×3" in texts[4]
     assert texts[4].splitlines()[-1].split() == ["5", "1", "-3"], "red, neither, blue; plus 1"
+    assert texts[5] == str(summary(BasicBlock(64, 128, 2), (64, 56, 56), depth=1))
 
 
 @pytest.mark.parametrize(
@@ -102,6 +105,7 @@ def test_text_tells_what_the_picture_shows():
         (lambda: explore_receptive_field([]), "one layer"),
         (lambda: explore_receptive_field({"conv1": (5,), "wide": (9,)}, 8), "wide"),
         (lambda: explore_receptive_field([(3, 0)]), "layer 1"),
+        (lambda: explore_network(BasicBlock(64, 128, 2), (3, 8, 8)), "does not take"),
         (lambda: explore_channels(torch.zeros(3, 3)), "3-D"),
         (lambda: explore_channels(torch.zeros(5, 3, 3)), "4 channels"),
         (lambda: explore_channels(torch.zeros(3, 9, 9)), "8 rows and columns"),
@@ -577,6 +581,34 @@ def test_block_by_keyboard(page):
     assert block.get_by_text("add, then ReLU: 256×56×56").is_visible()
 
 
+@full_in_browser
+def test_networks_tell_what_summary_counts(page):
+    """Layer by layer with the arrow keys, then with the mouse; branches lie side by side."""
+    net = page.locator("course-network")
+    said = net.locator("p[aria-live]")
+    rows = summary(BasicBlock(64, 128, 2), (64, 56, 56), depth=1).rows
+    net.get_by_role("application").focus()
+    page.keyboard.press("Home")
+    assert said.inner_text().splitlines() == ["input", "Puts out 64×56×56."]
+    seen = {}
+    for _ in net.locator("g").all()[1:]:
+        page.keyboard.press("ArrowRight")
+        first, second = said.inner_text().splitlines()
+        seen[first.split()[0]] = first, second
+    for row in rows:
+        first, second = seen[row.name]
+        out, parameters, macs = ("×".join(map(str, row.output_shape)), row.parameters, row.macs)
+        assert second.startswith(f"Puts out {out}.") and f"{macs:,} MACs" in second
+        assert f"{parameters:,} parameters" in second and row.type in first
+        assert f"{row.receptive_field}×{row.receptive_field} pixels" in second
+    assert "Conv2d(64, 128, kernel_size=(3, 3), stride=(2, 2)" in seen["conv1"][0]
+    assert {"+", "ReLU"} < set(seen)
+    net.locator("g").nth(1).hover()
+    assert "73,728 parameters (32 %)" in said.inner_text()
+    shortcut, conv1 = (net.locator("g", has_text=word).first for word in ("shortcut", "Conv"))
+    assert shortcut.bounding_box()["y"] > conv1.bounding_box()["y"] + 100
+
+
 def view(curves):
     state = curves.evaluate("element => element.state")
     return state["from"], state["to"], state["at"]
@@ -660,6 +692,9 @@ def test_everything_by_touch_on_a_phone(browser, page_file):
         block = page.locator("course-block")
         block.get_by_role("button", name="image side −1").tap()
         assert "27×27" in block.locator("p[aria-live]").inner_text()
+        net = page.locator("course-network")
+        net.locator("g").nth(2).tap()
+        assert "BatchNorm2d(128" in net.locator("p[aria-live]").inner_text()
         curves = page.locator("course-curves")
         curves.get_by_role("button", name="zoom in").tap()
         curves.get_by_role("button", name="all").tap()

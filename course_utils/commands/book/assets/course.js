@@ -52,7 +52,7 @@ function settle() {
   for (const box of document.querySelectorAll(wide))
     if (scrolls(box)) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
-  for (const { shadowRoot } of document.querySelectorAll("course-block, course-field"))
+  for (const { shadowRoot } of document.querySelectorAll("[data-state]"))
     for (const table of shadowRoot?.querySelectorAll(".scroll") ?? [])
       table.classList.toggle("cut", scrolls(table));
 }

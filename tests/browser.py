@@ -113,8 +113,9 @@ class Watch:
         self.page.on("response", self._response)
 
     def _failed(self, request):
-        # A page that is left drops the pictures it had still to load: its icon, those far below.
-        left = request.failure == "net::ERR_ABORTED" and request.resource_type == "image"
+        # A page that is left drops the pictures that it had still to load, and its icon ("other").
+        picture = request.resource_type == "image" or request.url.endswith("/mark.svg")
+        left = request.failure == "net::ERR_ABORTED" and picture
         if not left:
             self._note(f"request failed: {request.url}")
 

@@ -17,9 +17,11 @@ from course_utils.errors import CourseError
 from course_utils.explorers import (
     explore_block,
     explore_channels,
+    explore_columns,
     explore_history,
     explore_network,
     explore_receptive_field,
+    explore_stack,
     explore_window,
 )
 from course_utils.explorers.curves import MOST_POINTS
@@ -61,6 +63,8 @@ def outputs():
         "course-curves": explore_history({"slow": history(), "fast": history(2, 40, 3.0)}),
         "course-channels": explore_channels(bias=(0, 1)),
         "course-network": explore_network(BasicBlock(64, 128, 2), (64, 56, 56), title="A block"),
+        "course-columns": explore_columns(),
+        "course-stack": explore_stack(),
     }
 
 

@@ -140,7 +140,9 @@ def test_captions_are_counted_and_italics_below_a_figure_are_one():
     assert captions.within("*Not a caption.*") == "*Not a caption.*"
     assert captions.after(code("plot()", shown(image_png=""))) == []
     below = captions.within("*Two things.* And more\nof it.\n\nProse again.")
-    assert "**Figure 3.2.** *Two things.* And more\nof it.\n::::\n\nProse again." in below
+    assert "**Figure 3.2.** *Two things.*\n::::\n\nAnd more\nof it.\n\nProse again." in below
+    captions.after(code("plot()", shown(image_png="")))
+    assert "*One **bold** thing.*\n::::" in captions.within("*One **bold** thing.*\n")
     captions.after(code("plot()", shown(image_png="")))
     assert captions.within("**Bold** is no caption.") == "**Bold** is no caption."
     captions.after(code("plot()", shown(image_png="")))

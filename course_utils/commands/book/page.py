@@ -26,7 +26,7 @@ from course_utils.errors import BookError
 from course_utils.evidence.claim import CLAIM_MIME
 from course_utils.results import RECORD_MIME
 
-ITALIC = re.compile(r"\s*(\*(?!\*).+?(?:\n\s*\n|\Z))", re.DOTALL)
+ITALIC = re.compile(r"\s*(\*(?!\*)(?:\*\*.+?\*\*|[^*])+?\*(?!\*))\s*", re.DOTALL)
 # commented out, or not
 EXERCISE_CALL = re.compile(r'^(?:# )?(hint|check|progress_bar|progress_map)\((?:"([\d.]+)")?')
 ATTACHMENT = re.compile(r"\]\(attachment:([^)\s]+)\)")
@@ -240,7 +240,7 @@ class Captions:
         return [new_markdown_cell(self._numbered(caption))] if drawn and caption else []
 
     def within(self, source):
-        """Markdown below pictures without caption: its first paragraph, if in italics, is one."""
+        """Markdown below pictures without caption: what it begins with in italics is one."""
         found = ITALIC.match(source) if self.open else None
         self.open = False
         if found is None:
@@ -251,7 +251,7 @@ class Captions:
         self.count += 1
         number = f"Figure {self.chapter.number}.{self.count}."
         anchor = f"(figure-{self.chapter.number}-{self.count})="
-        return f"{anchor}\n::::{{div}} figure-caption\n**{number}** {text}\n::::"
+        return f"{anchor}\n::::{{div}} figure-caption margin-caption\n**{number}** {text}\n::::"
 
 
 # --- exercises ------------------------------------------------------------------------------------

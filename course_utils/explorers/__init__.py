@@ -10,6 +10,7 @@ from course_utils.explorers.columns import explore_columns
 from course_utils.explorers.curves import explore_history
 from course_utils.explorers.field import explore_receptive_field
 from course_utils.explorers.network import explore_network
+from course_utils.explorers.ring import explore_ring
 from course_utils.explorers.stack import explore_stack
 from course_utils.explorers.window import explore_window
 
@@ -20,6 +21,7 @@ __all__ = [
     "explore_history",
     "explore_network",
     "explore_receptive_field",
+    "explore_ring",
     "explore_stack",
     "explore_window",
 ]

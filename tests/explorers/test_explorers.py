@@ -21,6 +21,7 @@ from course_utils.explorers import (
     explore_history,
     explore_network,
     explore_receptive_field,
+    explore_ring,
     explore_stack,
     explore_window,
 )
@@ -63,6 +64,7 @@ def outputs():
         "course-curves": explore_history({"slow": history(), "fast": history(2, 40, 3.0)}),
         "course-channels": explore_channels(bias=(0, 1)),
         "course-network": explore_network(BasicBlock(64, 128, 2), (64, 56, 56), title="A block"),
+        "course-ring": explore_ring(workers=3),
         "course-columns": explore_columns(),
         "course-stack": explore_stack(),
     }

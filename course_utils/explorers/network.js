@@ -3,7 +3,7 @@ courseExplorers.define("course-network", ({ Explorer, h, drawing, clamp, count }
   const [LANE, TALL, TOP, BOTTOM] = [140, 84, 46, 30]; // pixels
   const LETTER = 7; // as wide as one of 11 pixels may be
   const PAPER = "@media screen { .scroll svg { max-width: none; } }"; // it scrolls; paper cannot
-  const share = (part, all) => (all ? ` (${((100 * part) / all).toPrecision(2)} %)` : "");
+  const share = (part, all) => (all ? ` (${((100 * part) / all).toPrecision(2)}\u00a0%)` : "");
   const words = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
 
   return class extends Explorer {

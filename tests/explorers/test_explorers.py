@@ -16,6 +16,7 @@ from torch import nn
 from course_utils.errors import CourseError
 from course_utils.explorers import (
     explore_block,
+    explore_budget,
     explore_channels,
     explore_columns,
     explore_history,
@@ -67,6 +68,7 @@ def outputs():
         "course-ring": explore_ring(workers=3),
         "course-columns": explore_columns(),
         "course-stack": explore_stack(),
+        "course-budget": explore_budget(),
     }
 
 
@@ -610,7 +612,7 @@ def test_networks_tell_what_summary_counts(page):
     assert "Conv2d(64, 128, kernel_size=(3, 3), stride=(2, 2)" in seen["conv1"][0]
     assert {"+", "ReLU"} < set(seen)
     net.locator("g").nth(1).hover()
-    assert "73,728 parameters (32 %)" in said.inner_text()
+    assert "73,728 parameters (32\N{NO-BREAK SPACE}%)" in said.inner_text()
     shortcut, conv1 = (net.locator("g", has_text=word).first for word in ("shortcut", "Conv"))
     assert shortcut.bounding_box()["y"] > conv1.bounding_box()["y"] + 100
 

@@ -1,17 +1,21 @@
 """Draw a digit: weights in a byte each, the page that the book makes of them, and its answers."""
 
 import base64
+import copy
 import json
 import re
+from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
 import torch
 from books import code, edit, small_course
-from browser import PHONE, Watch, check_site, full_in_browser
+from browser import PHONE, Watch, check_site, full_in_browser, page_sizes
+from drawn_digits import hundred_digits
 from look_over import accessibility_problems
 from publishing import course, make_course, notebook
+from torch.nn import functional as F
 
 from course_utils.commands.book import build_book
 from course_utils.commands.book.page import read_executed
@@ -31,6 +35,7 @@ from course_utils.training import INITS, Runner
 
 pytestmark = pytest.mark.xdist_group("playground")  # one worker: one training, one browser
 
+LAB = Path(__file__).parents[2] / "chapters" / "04_lenet5_lab.ipynb"
 TEST_DIGITS = 200
 SIZE = 200_000  # bytes that the weights may have in the page
 
@@ -83,11 +88,26 @@ def share_in(run, given):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory, digits, trained):
+def given():
+    """What the digits lab shares: the network that readers draw for."""
+    lab = nbformat.read(LAB, as_version=4)
+    outputs = [output for cell in lab.cells for output in cell.get("outputs", [])]
+    (found,) = [o.data[WEIGHTS_MIME] for o in outputs if WEIGHTS_MIME in o.get("data", {})]
+    return found
+
+
+@pytest.fixture(scope="module")
+def net(given):
+    """That network, by torch."""
+    return load_quantised(LeNet5(), given["weights"]).eval()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory, given):
     """A small book with the playground; returns its folder."""
     root = tmp_path_factory.mktemp("playground")
     manifest, run = small_course(root)
-    share_in(run, shared(digits, trained))
+    share_in(run, given)
     return build_book(manifest, run, root / "book").parent
 
 
@@ -208,7 +228,11 @@ def test_page_is_linked_and_lists_the_code_that_runs(site):
     lines = (site / "_static/lenet.js").read_text(encoding="utf-8").splitlines()
     assert f"the {len(lines)} lines" in text
     shown = re.sub("<[^>]*>", "", text)
-    for line in ("function conv2d(x, weight, bias, k) {", "function pictureOf(strokes,"):
+    for line in (
+        "function conv2d(x, weight, bias, k) {",
+        "function imageGradient(result, w, onLogits) {",
+        "function pictureOf(strokes,",
+    ):
         assert line in shown
 
 
@@ -322,11 +346,10 @@ def to_text(tensor):
     return base64.b64encode(tensor.numpy().astype("<f4").tobytes()).decode()
 
 
-def from_text(text):
-    """(200, n) numbers."""
-    return torch.frombuffer(bytearray(base64.b64decode(text)), dtype=torch.float32).view(
-        TEST_DIGITS, -1
-    )
+def from_text(text, images=1):
+    """(images, n) numbers."""
+    numbers = torch.frombuffer(bytearray(base64.b64decode(text)), dtype=torch.float32)
+    return numbers.view(images, -1)
 
 
 def layers_of(net, X):
@@ -343,24 +366,103 @@ def layers_of(net, X):
 
 
 @full_in_browser
-def test_answers_equal_torch(play, trained, inputs):
+def test_answers_equal_torch(play, net, inputs):
     """Every layer, for the 200 test digits, to 1e-3."""
-    wanted = layers_of(load_quantised(LeNet5(), quantise(trained)), inputs)
+    wanted = layers_of(net, inputs)
     answers = {
-        key: from_text(text) for key, text in play.evaluate(ANSWERS, to_text(inputs)).items()
+        key: from_text(text, TEST_DIGITS)
+        for key, text in play.evaluate(ANSWERS, to_text(inputs)).items()
     }
     assert answers.keys() == wanted.keys()
     for key, value in wanted.items():
         torch.testing.assert_close(answers[key], value, rtol=0, atol=1e-3)
-    # fine enough to tell the rounded weights from those before rounding
-    unrounded = layers_of(trained, inputs)
-    assert (answers["logits"] - unrounded["logits"]).abs().max() > 1e-2
+    # fine enough to tell these weights from others half a step of a byte away
+    moved = copy.deepcopy(net)
+    with torch.no_grad():
+        moved.conv2.weight += moved.conv2.weight.abs().max() / 254
+    assert (answers["logits"] - layers_of(moved, inputs)["logits"]).abs().max() > 1e-2
+
+
+APART = f"""text => {{ {TRAVEL}
+  const weights = unpack(LENET_WEIGHTS.weights);
+  const result = lenet5(images(32)[0], weights);
+  const all = (n) => Array.from({{ length: n }}, (_, i) => i);
+  const numbers = (layer) => {{
+    const {{ key, from, name, kind }} = layer, {{ channels, side }} = result[key];
+    const [weight, bias] = [weights[`${{name}}.weight`], weights[`${{name}}.bias`]];
+    return all(channels).flatMap((map) => all(side).flatMap((row) => all(side).map((column) =>
+      takeApart(result[from], weight, bias, kind === "conv" ? 5 : 1, map, row, column))));
+  }};
+  return Object.fromEntries(LENET_LAYERS.filter(({{ name }}) => name).map((layer) => {{
+    const taken = numbers(layer);
+    const sums = taken.flatMap(({{ parts }}) => parts.map(({{ sum }}) => sum));
+    return [layer.name, [write([taken.map(({{ total }}) => total)]), write([sums])]];
+  }}));
+}}"""
+
+
+@full_in_browser
+def test_every_number_is_the_sum_of_its_parts(play, net, inputs):
+    """All numbers of all layers with weights, and the part of each map before, as in torch."""
+    X, taken = inputs[:1], play.evaluate(APART, to_text(inputs[:1]))
+    with torch.inference_mode():
+        for name, layer in net.named_children():
+            if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
+                weight, X4 = layer.weight, X if X.ndim == 4 else X[..., None, None]
+                weight = weight if weight.ndim == 4 else weight[..., None, None]
+                parts = [F.conv2d(X4[:, [c]], weight[:, [c]])[0] for c in range(X4.shape[1])]
+                wanted = layer(X).flatten(), torch.stack(parts, dim=-1).flatten()
+                for text, numbers in zip(taken.pop(name), wanted, strict=True):
+                    shown = from_text(text).flatten()
+                    torch.testing.assert_close(shown, numbers, rtol=0, atol=1e-3)
+            X = layer(X)
+    assert taken == {}
+
+
+GRADIENTS = f"""([text, aims]) => {{ {TRAVEL}
+  const weights = unpack(LENET_WEIGHTS.weights);
+  return write(images(32).map((image, n) =>
+    imageGradient(lenet5(image, weights), weights, maps(10, 1, Float32Array.from(aims[n]))).data));
+}}"""
+
+
+@full_in_browser
+def test_gradients_equal_torch(play, net, inputs):
+    """Of sums of the outputs, by the pixels. The noise parts pixels of which a pool takes one."""
+    torch.manual_seed(0)
+    X = (inputs[:20] + 0.01 * torch.randn(20, 1, 32, 32)).requires_grad_()
+    aims = torch.randn(20, 10)
+    (net(X) * aims).sum().backward()
+    gradients = from_text(play.evaluate(GRADIENTS, [to_text(X.detach()), aims.tolist()]), 20)
+    assert X.grad.abs().max() > 0.1
+    torch.testing.assert_close(gradients, X.grad.flatten(1), rtol=0, atol=1e-3)
+
+
+NUDGES = f"""text => {{ {TRAVEL}
+  const weights = unpack(LENET_WEIGHTS.weights);
+  const nudged = images(32).map((image) => nudge(image, weights, LENET_WEIGHTS));
+  const pixels = nudged.map(({{ result }}) => result.image.data);
+  return [nudged.map(({{ levels }}) => levels), write(pixels)];
+}}"""
+
+
+@full_in_browser
+def test_nudges_change_the_answer_by_few_grey_levels(play, net, given, inputs):
+    X = inputs[:20]
+    levels, text = play.evaluate(NUDGES, to_text(X))
+    nudged, levels = from_text(text, 20).view_as(X), torch.tensor(levels)
+    with torch.inference_mode():
+        assert (net(nudged).argmax(1) != net(X).argmax(1)).all()
+    grey = 255 * given["std"] * (nudged - X).flatten(1).abs().amax(1)
+    assert (grey <= levels + 0.01).all() and levels.median() < 64
+    pixels = nudged * given["std"] + given["mean"]
+    assert pixels.min() > -1e-4 and pixels.max() < 1 + 1e-4
 
 
 @full_in_browser
 def test_pictures_are_prepared_as_in_the_lab(play, digits, inputs):
     images = digits[1].images.float() / 255
-    prepared = from_text(play.evaluate(PREPARED, to_text(images)))
+    prepared = from_text(play.evaluate(PREPARED, to_text(images)), TEST_DIGITS)
     torch.testing.assert_close(prepared, inputs.flatten(1), rtol=0, atol=1e-4)
 
 
@@ -462,6 +564,58 @@ def test_our_own_digits_are_read(play):
     assert digit_shown(play)[0] == 1
 
 
+READ = """digits => {
+  const weights = unpack(LENET_WEIGHTS.weights);
+  return digits.map(([, , strokes]) => {
+    const image = normalise(resize(pictureOf(strokes, 8), 32), LENET_WEIGHTS);
+    return firstTwo(lenet5(image, weights).logits)[0];
+  });
+}"""
+
+
+@full_in_browser
+def test_a_hundred_drawn_digits_are_read(play):
+    """Ten hands, thin and thick, slanted, tiny, European; and some of them with a real pointer."""
+    drawn = hundred_digits()
+    read = play.evaluate(READ, drawn)
+    wrong = [
+        f"{way} {digit}: {answer}"
+        for (way, digit, _), answer in zip(drawn, read, strict=True)
+        if answer != digit
+    ]
+    assert len(drawn) == 100 and len(wrong) <= 5, wrong
+    for n in (2, 37, 45, 67, 99):
+        clear(play)
+        for stroke in drawn[n][2]:
+            drag(play, line_on(play, *stroke))
+        assert digit_shown(play)[0] == read[n], drawn[n][:2]
+
+
+@full_in_browser
+def test_a_nudge_changes_the_answer_and_goes_back(play):
+    play.get_by_role("button", name="Sample 3").click()
+    before = digit_shown(play)
+    assert before[0] == 3
+    play.click("#play-nudge")
+    after = digit_shown(play)
+    assert after[0] not in (3, None) and play.locator("#play-nudged canvas").count() == 3
+    words = play.inner_text("#play-nudged [role=status]")
+    levels = int(re.search(r"more than (\d+) of 255 grey levels", words)[1])
+    assert 1 <= levels < 64 and "of 20 changes as large" in words and "none change" in words
+    assert play.inner_text("#play-nudge") == "Go back"
+    play.keyboard.press("Enter")  # the focus is still there
+    assert digit_shown(play) == before and play.locator("#play-nudged canvas").count() == 0
+    play.click("#play-nudge")
+    drag(play, line_on(play, (56, 15), (48, 85)))  # who draws has left the nudged picture
+    assert digit_shown(play)[0] == 1 and play.locator("#play-nudged canvas").count() == 0
+    clear(play)
+    assert play.locator("#play-nudge").is_disabled()
+
+
+def said(page):
+    return page.evaluate("document.querySelector('.detail .said').textContent").replace("−", "-")
+
+
 @full_in_browser
 def test_every_map_is_shown_and_one_enlarged(play):
     counts = play.eval_on_selector_all(".maps", "all => all.map(g => g.children.length)")
@@ -473,32 +627,68 @@ def test_every_map_is_shown_and_one_enlarged(play):
     play.keyboard.press("ArrowRight")  # walks to the next map
     play.keyboard.press("Enter")
     assert play.inner_text(".detail h3") == "C3, map 2"
-    said = "() => document.querySelector('.detail .said').textContent"
     large = play.locator(".detail .large canvas")
     large.focus()
     for key in ["ArrowUp"] * 10 + ["ArrowLeft"] * 10 + ["ArrowDown"]:
         play.keyboard.press(key)
-    words = play.evaluate(said)
-    assert words.startswith("Row 2, column 1: ")
-    value = """() => lenet5(normalise(resize(maps(1, 28), 32), LENET_WEIGHTS),
-      unpack(LENET_WEIGHTS.weights)).C3.data[110]"""
-    play.click("#play-clear")
-    play.wait_for_timeout(60)
-    shown = float(re.search(r": ([\d.]+)", play.evaluate(said))[1])
-    assert shown == pytest.approx(play.evaluate(value), abs=0.006)
-    play.locator(".detail .large canvas").focus()
+    assert said(play).startswith("Row 2, column 1: ")
+    large.focus()
     play.keyboard.press("Escape")
     assert play.locator(".detail").count() == 0
+
+
+def value_of(net, given, page, name, map_, row, column):
+    """A number of a layer, by torch, for the picture that the page shows."""
+    pixels = page.eval_on_selector(
+        "#play-input canvas",
+        """canvas => [...canvas.getContext("2d")
+        .getImageData(0, 0, 32, 32).data].filter((_, n) => n % 4 === 0)""",
+    )
+    X = (torch.tensor(pixels).view(1, 1, 32, 32) / 255 - given["mean"]) / given["std"]
+    side = {"C1": 28, "S2": 14, "C3": 10, "S4": 5}[name]
+    return layers_of(net, X)[name].view(-1, side, side)[map_ - 1, row - 1, column - 1].item()
+
+
+@full_in_browser
+@pytest.mark.parametrize("tap", [False, True])
+@pytest.mark.parametrize("name", ["C1", "S2", "C3", "S4"])
+def test_a_number_pointed_at_is_taken_apart(play, net, given, name, tap):
+    """Its value is torch's (to the grey levels of the picture), and that of the sum in words."""
+    button = play.get_by_role("button", name=f"{name}, map 3", exact=True)
+    (button.tap if tap else button.click)()  # the middle of the map
+    side = {"C1": 28, "S2": 14, "C3": 10, "S4": 5}[name]
+    found = re.match(r"Row (\d+), column (\d+): (\S+)\. ", said(play))
+    row, column = int(found[1]), int(found[2])
+    assert abs(row - side / 2) <= 1.5 and abs(column - side / 2) <= 1.5
+    large = play.locator(".detail .large canvas")
+    box = large.bounding_box()
+    place = {"x": 0.3 * box["width"], "y": 0.55 * box["height"]}
+    large.tap(position=place) if tap else large.hover(position=place)
+    row, column = int(0.55 * side) + 1, int(0.3 * side) + 1
+    words = said(play)
+    assert words.startswith(f"Row {row}, column {column}: ")
+    value = float(re.search(r": (\S+)\. ", words)[1])
+    assert value == pytest.approx(value_of(net, given, play, name, 3, row, column), abs=0.02)
+    if name in ("C1", "C3"):
+        numbers = r"add up to (\S+); with the bias, (\S+), that is (\S+), and ReLU"
+        sum_, bias, total = map(float, re.search(numbers, words).groups())
+        assert sum_ + bias == pytest.approx(total, abs=0.0016) and max(0, total) == value
+        tiles = play.locator(".detail .part").all_inner_texts()
+        parts = [float(text.replace("−", "-")) for text in tiles]
+        assert len(parts) == (1 if name == "C1" else 6)
+        assert sum(parts) == pytest.approx(sum_, abs=0.006 * len(parts))
+    else:
+        four = [float(n) for n in re.search(r"of ([-\d., ]+)\.$", words)[1].split(", ")]
+        pooled = max(four) if name == "S2" else sum(four) / 4
+        assert value == pytest.approx(pooled, abs=0.0011)
 
 
 @full_in_browser
 def test_sums_of_a_linear_layer_are_spelled_out(play):
     play.get_by_role("button", name="Output for the digit 3").click()
-    words = play.inner_text(".detail .said").replace("−", "-")
-    sum_, sign, bias, total = re.match(
-        r"(-?[\d.]+) \(all products\) ([+-]) ([\d.]+) \(bias\) = (-?[\d.]+)", words
-    ).groups()
-    assert float(sum_) + float(sign + bias) == pytest.approx(float(total), abs=0.016)
+    numbers = r"The 84 products add up to (\S+); with the bias, (\S+), that is (\S+)\.$"
+    sum_, bias, total = map(float, re.search(numbers, said(play)).groups())
+    assert sum_ + bias == pytest.approx(total, abs=0.0016)
 
 
 @full_in_browser
@@ -509,6 +699,11 @@ def test_page_is_accessible_with_a_map_open_and_the_book_is_sound(site, browser)
         assert accessibility_problems(page) == []
         assert watch.problems == []
     assert check_site(site / "index.html", browser) == []
+
+
+@full_in_browser
+def test_page_weighs_less_than_a_megabyte(site):
+    assert page_sizes(site)["playground.html"] < 1_000_000
 
 
 @full_in_browser

@@ -13,7 +13,10 @@ from course_utils.nets.quantised import WEIGHTS_MIME, dequantise, packed_bytes
 from course_utils.training.checkpoint import misfit
 
 NAME = "playground"
-OWN = ("lenet.js", "digit.js", "field.js", "maps.js", "playground.js")
+OWN = (
+    *("lenet.js", "backward.js", "digit.js", "field.js"),
+    *("unit.js", "maps.js", "nudge.js", "playground.js"),
+)
 SCRIPTS = ("lenet-weights.js", "explorers.js", *OWN)  # in the order in which a page loads them
 LINK = "Draw a digit, and let this network answer"
 NUMBERS = ("mean", "std", "test_acc", "test_acc_quantised", "train_examples", "test_examples")

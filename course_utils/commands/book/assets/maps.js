@@ -69,7 +69,6 @@ function paintMap(canvas, layer, x, c) {
 // settings: mean and std of the input. busy: more will come at once, so nothing is read out.
 function featureMaps(parent, weights, settings) {
   const { h, clamp, onKeys, show: text } = window.courseExplorers;
-  const number = (value) => text(value, 2);
   const layerOf = Object.fromEntries(LENET_LAYERS.map((layer) => [layer.key, layer]));
   const painters = []; // each brings one thing up to date
   let detailPainters = [];
@@ -92,7 +91,7 @@ function featureMaps(parent, weights, settings) {
       const canvas = h("canvas", { width: side, height: side, style: `width:${layer.shown}px` });
       const button = h("button", {
         type: "button", tabindex: map ? -1 : 0, "aria-expanded": "false", "aria-label": nameOf(layer, map),
-        onclick: () => choose(layer, map, button),
+        onclick: (event) => choose(layer, map, button, event.detail ? placeIn(canvas, event, side) : null),
       }, canvas, layer.key === "logits" ? map : null);
       painters.push(() => paintMap(canvas, layer, result[layer.key], map));
       return button;
@@ -100,7 +99,7 @@ function featureMaps(parent, weights, settings) {
     group.append(...buttons);
     painters.push(() => {
       const top = biggest(result[layer.key].data), low = layer.key === "logits" ? -top : 0;
-      scale.textContent = `(colours: ${number(low)} to ${number(top)}).`;
+      scale.textContent = `(colours: ${text(low, 2)} to ${text(top, 2)}).`;
     });
     walkWithArrows(group, buttons);
   }
@@ -133,8 +132,15 @@ function featureMaps(parent, weights, settings) {
     button.focus();
   }
 
-  // A second time closes it again.
-  function choose(layer, map, button) {
+  // Which of side × side numbers the pointer is at: [row, column].
+  function placeIn(canvas, event, side) {
+    const { left, top, width, height } = canvas.getBoundingClientRect();
+    const places = [(event.clientY - top) / height, (event.clientX - left) / width];
+    return places.map((n) => clamp(Math.floor(n * side), 0, side - 1));
+  }
+
+  // A second time closes it again. at: [row, column] of the number to begin with, or null.
+  function choose(layer, map, button, at = null) {
     const again = chosen?.button === button;
     chosen?.button.setAttribute("aria-expanded", "false");
     for (const other of button.parentNode.children) other.tabIndex = other === button ? 0 : -1;
@@ -143,7 +149,7 @@ function featureMaps(parent, weights, settings) {
     chosen = again ? null : { layer, map, button };
     if (again) return;
     button.setAttribute("aria-expanded", "true");
-    const parts = { conv: describeConv, pool: enlarge, linear: describeLinear }[layer.kind](layer, map);
+    const parts = { conv: describeConv, pool: enlarge, linear: describeLinear }[layer.kind](layer, map, at);
     detail.replaceChildren(
       h("div", { class: "head" }, h("h3", {}, nameOf(layer, map)),
         h("button", { type: "button", onclick: close }, "Close")),
@@ -182,16 +188,16 @@ function featureMaps(parent, weights, settings) {
   }
 
   // The map, large, with a reading cursor; beside it what the number there sees.
-  function enlarge(layer, map) {
+  // at: [row, column], or null for the largest number. explain(row, column): how it came about.
+  function enlarge(layer, map, at, explain = fromPool) {
     const { side } = result[layer.key], pool = layer.kind === "pool";
     const [seen, frameSeen] = framed("The pixels that it sees", (canvas) =>
       paintInput(canvas, result.image, settings));
     const [source, frameSource] = framed(`The same map of ${layer.from}`, (canvas) =>
       paintMap(canvas, layerOf[layer.from], result[layer.from], map));
-    const large = picture(side, side > 1 ? 196 : 64, "The number");
+    const large = picture(side, side > 1 ? 280 : 64, "The number");
     const marker = h("span", { class: "marker" });
     const [line, say] = spoken();
-    let at = null; // [row, column]; at first the place of the largest number
 
     function repaint() {
       const x = result[layer.key], numbers = numbersOf(x, map);
@@ -203,20 +209,17 @@ function featureMaps(parent, weights, settings) {
       if (pool) frameSource(2 * side, 2 * row, 2 * column, 2);
       const place = (n) => `${(100 * n) / side}%`;
       Object.assign(marker.style, { left: place(column), top: place(row), width: place(1), height: place(1) });
-      const cut = !pool && value === 0 ? " (the sum was not positive: ReLU)" : "";
-      say(`${side > 1 ? `Row ${row + 1}, column ${column + 1}` : "Now"}: ${number(value)}${cut}`);
+      const where = side > 1 ? `Row ${row + 1}, column ${column + 1}` : "Now";
+      say(`${where}: ${text(value, 3)}. ${explain(layer, map, row, column)}`);
     }
 
     function read(place) {
-      at = place.map((n) => clamp(Math.floor(n), 0, side - 1));
+      at = place.map((n) => clamp(n, 0, side - 1));
       repaint();
     }
 
     if (side > 1) {
-      const point = (event) => {
-        const { left, top, width, height } = large.getBoundingClientRect();
-        read([((event.clientY - top) / height) * side, ((event.clientX - left) / width) * side]);
-      };
+      const point = (event) => read(placeIn(large, event, side));
       const step = (down, right) => () => read([at[0] + down, at[1] + right]);
       large.addEventListener("pointermove", point);
       large.addEventListener("pointerdown", point);
@@ -232,58 +235,72 @@ function featureMaps(parent, weights, settings) {
     detailPainters.push(repaint);
     const caption = side > 1 ? "Point at a number, or walk with the arrow keys." : "The map is one number.";
     return [
-      h("div", {}, figure(caption, h("div", { class: "large" }, large, marker)), line),
-      pool ? figure(`The ${layer.of} of four numbers of ${layer.from}`, source) : null,
-      figure(`It sees ${layer.field} × ${layer.field} pixels of the input`, seen),
+      h("div", { class: pool ? null : "apart" }, figure(caption, h("div", { class: "large" }, large, marker)), line),
+      h("div", { class: "stack" },
+        pool ? figure(`The ${layer.of} of four numbers of ${layer.from}`, source) : null,
+        figure(`It sees ${layer.field} × ${layer.field} pixels of the input`, seen)),
     ];
   }
 
-  function filterOf(layer, map) {
-    const all = weights[`${layer.name}.weight`], bias = weights[`${layer.name}.bias`];
-    const each = all.length / bias.length;
-    return { filter: all.subarray(map * each, (map + 1) * each), bias: bias[map] };
+  function fromPool(layer, map, row, column) {
+    const x = result[layer.from], above = 2 * row * x.side + 2 * column;
+    const four = [0, 1, x.side, x.side + 1].map((step) => numbersOf(x, map)[above + step]);
+    return `The ${layer.of} of ${four.map((value) => text(value, 3)).join(", ")}.`;
   }
 
-  function describeConv(layer, map) {
-    const { filter, bias } = filterOf(layer, map), limit = biggest(filter);
-    const channels = filter.length / 25, alone = channels === 1;
-    const width = { 1: 110, 6: 38, 16: 34 }[channels];
-    const pairs = Array.from({ length: channels }, (_, c) => {
-      const from = alone ? "the input" : nameOf(layerOf[layer.from], c);
-      const filterPicture = picture(5, width, `Filter for ${from}`);
-      const part = filter.subarray(25 * c, 25 * (c + 1));
-      paintNumbers(filterPicture, part, COLOURS.signed, -limit, limit);
-      if (alone) return filterPicture;
-      const before = picture(result[layer.from].side, width, from);
-      detailPainters.push(() => paintMap(before, layerOf[layer.from], result[layer.from], c));
-      return h("span", { class: "pair" }, before, filterPicture);
-    });
-    const under = `each under the map of ${layer.from} that it slides over`;
-    const caption = `${alone ? "Its filter" : `Its ${channels} filters, ${under}`}: from `
-      + `${number(-limit)} (blue) to ${number(limit)} (red). Then the bias, ${number(bias)}, is added, `
-      + "and what is below zero becomes zero.";
-    const filters = figure(caption, pairs);
-    filters.classList.toggle("wide", !alone);
-    return [...enlarge(layer, map), filters];
+  function apart(layer, map, row, column) {
+    const [weight, bias] = ["weight", "bias"].map((kind) => weights[`${layer.name}.${kind}`]);
+    const k = layer.kind === "conv" ? 5 : 1;
+    return takeApart(result[layer.from], weight, bias, k, map, row, column);
+  }
+
+  function describeConv(layer, map, at) {
+    const from = layerOf[layer.from], { channels, side } = result[layer.from];
+    const names = from ? Array.from({ length: channels }, (_, c) => nameOf(from, c)) : ["the input"];
+    const paintSeen = (canvas, numbers) => (from
+      ? paintNumbers(canvas, numbers, COLOURS.map, 0, biggest(result[layer.from].data))
+      : paintInput(canvas, { data: numbers }, settings));
+    const [columns, paintSum] = sumPictures(names, from ? 42 : 72, paintSeen);
+    const framedMaps = side > 5 && from ? columns.map((column, c) => { // else it is seen anyway
+      const [small, frame] = framed(names[c], (canvas) => paintMap(canvas, from, result[layer.from], c));
+      small.style.width = "42px";
+      column.prepend(small);
+      return frame;
+    }) : [];
+    const explain = (_, __, row, column) => {
+      const sum = apart(layer, map, row, column);
+      paintSum(sum);
+      for (const frame of framedMaps) frame(side, row, column, 5);
+      return sumInWords(sum, true);
+    };
+    const order = from ? `For each map of ${layer.from}, from top to bottom` : "From left to right";
+    const window = framedMaps.length ? "the map, the window in it" : "the window";
+    const sum = figure(`${order}: ${window}, the filter, their products, and the sum of these. Blue is `
+      + "below zero, red above.", columns);
+    sum.classList.add(from ? "wide" : "alone");
+    const [large, stack] = enlarge(layer, map, at, explain);
+    if (!from) stack.append(sum); // small enough to stand beside the map
+    return [large, stack, from ? sum : null];
   }
 
   function describeLinear(layer, map) {
-    const { filter, bias } = filterOf(layer, map), rows = filter.length / 12;
-    const own = picture(12, 168, `Its ${filter.length} weights`, rows);
-    const now = picture(12, 168, "Each weight times its number", rows);
+    const { channels } = result[layer.from], rows = channels / 12;
+    const [seen, own, now] = [`The ${channels} numbers of ${layer.from}`, "Their weights",
+      "Each number times its weight"].map((label) => picture(12, 156, label, rows));
     const [line, say] = spoken();
-    paintSigned(own, filter);
     detailPainters.push(() => {
-      const products = filter.map((weight, n) => weight * result[layer.from].data[n]);
-      const sum = products.reduce((a, b) => a + b, 0), total = sum + bias;
-      const cut = layer.key === "F6" && total < 0 ? ", which ReLU makes 0" : "";
-      const added = `${bias < 0 ? "−" : "+"} ${number(Math.abs(bias))}`;
-      paintSigned(now, products);
-      say(`${number(sum)} (all products) ${added} (bias) = ${number(total)}${cut}`);
+      const sum = apart(layer, map), all = (key) => sum.parts.map((part) => part[key][0]);
+      paintNumbers(seen, all("seen"), COLOURS.map, 0, biggest(all("seen")));
+      paintSigned(own, all("filter"));
+      paintSigned(now, all("products"));
+      const value = layer.key === "F6" ? Math.max(0, sum.total) : sum.total;
+      say(`Now: ${text(value, 3)}. ${sumInWords(sum, layer.key === "F6")}`);
     });
     return [
-      figure(`Its weights for the ${filter.length} numbers of ${layer.from}: blue below zero, red above`, own),
-      h("div", {}, figure("Each weight times its number now: what speaks for (red) and against (blue)", now), line),
+      figure(`The ${channels} numbers of ${layer.from}, which it sees all`, seen),
+      figure("Their weights: blue below zero, red above", own),
+      figure("Each number times its weight: what speaks for (red) and against (blue)", now),
+      line,
     ];
   }
 

@@ -1,13 +1,17 @@
 "use strict";
-// The page "Draw a digit": a field, the answer of lenet.js as ten bars, and all maps (maps.js).
+// The page "Draw a digit": a field, the answer of lenet.js as ten bars, a nudge against it
+// (nudge.js), and all maps (maps.js).
 {
   const { h, range } = window.courseExplorers;
   const DOT = 8; // of the field's 100: a drawing smaller than this is not made larger
   const find = (id) => document.getElementById(`play-${id}`);
   const weights = unpack(LENET_WEIGHTS.weights);
   const field = drawingField(find("field"), changed);
-  const layers = find("layers"); // on the title page there are none
+  const layers = find("layers"); // on the title page there are none, and no nudge
   const showMaps = layers ? featureMaps(layers, weights, LENET_WEIGHTS) : () => {};
+  const nudger = layers
+    ? nudgeButton(find("nudge"), find("nudged"), weights, LENET_WEIGHTS, soon)
+    : { result: null, see() {}, forget() {} };
 
   // --- ten digits for those who have no pen -----------------------------------------------------
 
@@ -76,6 +80,11 @@
   let waiting = false;
 
   function changed() {
+    nudger.forget();
+    soon();
+  }
+
+  function soon() {
     if (waiting) return;
     waiting = true;
     requestAnimationFrame(show);
@@ -85,11 +94,12 @@
     waiting = false;
     const drawn = field.strokes.length > 0;
     const drawing = drawn ? pictureOf(field.strokes, DOT) : maps(1, SIDE);
-    const result = lenet5(normalise(resize(drawing, 32), LENET_WEIGHTS), weights);
+    const result = nudger.result ?? lenet5(normalise(resize(drawing, 32), LENET_WEIGHTS), weights);
     find("undo").disabled = find("clear").disabled = !drawn;
     field.show();
     showAnswer(result.probabilities.data, drawn);
     paintInput(input, result.image, LENET_WEIGHTS);
+    nudger.see(result, drawn);
     showMaps(result, field.down);
   }
 

@@ -40,14 +40,14 @@ courseExplorers.define("course-depth", ({ Explorer, h, drawing, range, clamp, on
         go(nearest(depths, this.least + share(event, this.byDepth) * (this.most - this.least))));
       [this.least, this.most] = [depths[0] - 4, depths.at(-1) + 4]; // of the axis of depths
       const figure = (chart) => h("figure", { class: "chart" }, h("figcaption"), chart);
-      this.says = h("p", { "aria-live": "polite" });
+      this.says = h("p", { "aria-live": "polite", style: "margin: 0 0 0.5rem" });
       this.add(
         h("style", {}, LINES),
         h("div", { class: "controls" }, this.slider(go), this.kinds.map((kind, i) => this.toggle(kind, i))),
-        h("div", { class: "row" }, figure(this.curves), figure(this.byDepth)),
         this.says,
-        h("p", { class: "hint" }, "Thin: each seed; thick: their mean. Drag in the left picture, or use "
-          + "the arrow keys there, to move the line; point at a depth in the right one."));
+        h("div", { class: "row" }, figure(this.curves), figure(this.byDepth)),
+        h("p", { class: "hint" }, "Thin: each seed; thick: their mean; bars: ± standard deviation. Drag in "
+          + "the curves, or use the arrow keys there, to move the line; point at a depth beside them."));
       this.follow(this.curves);
     }
 
@@ -142,7 +142,8 @@ courseExplorers.define("course-depth", ({ Explorer, h, drawing, range, clamp, on
         const runs = losses[kind].map((curves) => curves.map((curve) => curve[step]));
         const bar = (values, j) => {
           const [middle, sd] = [mean(values), spread(values)];
-          const d = `M${x(depths[j])} ${this.y(middle - sd)}V${this.y(middle + sd)}`;
+          const cap = (loss) => `M${x(depths[j]) - 5} ${this.y(loss)}h10m-5 0`;
+          const d = `${cap(middle + sd)}V${this.y(middle - sd)}${cap(middle - sd)}`;
           return [h("path", { d, style: `stroke: var(--${PENS[i][0]})` }),
             this.mark(i, x(depths[j]), this.y(middle))];
         };

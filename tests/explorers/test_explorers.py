@@ -19,6 +19,7 @@ from course_utils.explorers import (
     explore_budget,
     explore_channels,
     explore_columns,
+    explore_depth,
     explore_history,
     explore_network,
     explore_receptive_field,
@@ -69,6 +70,7 @@ def outputs():
         "course-columns": explore_columns(),
         "course-stack": explore_stack(),
         "course-budget": explore_budget(),
+        "course-depth": explore_depth(),
     }
 
 

@@ -13,6 +13,8 @@ from course_utils.evidence.experiment import experiment
 from course_utils.nets.resnet import Frozen, Pair, narrow, resnet18
 from course_utils.training import INITS, evaluate_accuracy_gpu, training_steps
 
+EVERY = 50  # steps in each point of a recorded curve
+
 
 @experiment(
     "08_resnet",
@@ -26,11 +28,17 @@ from course_utils.training import INITS, evaluate_accuracy_gpu, training_steps
     lr=0.1,
 )
 def depth(arm, seed, device, steps, batch, lr):
-    """Does a deeper network train better or worse, without shortcuts and with them?"""
+    """Does a deeper network train better or worse, without shortcuts and with them?
+
+    loss_…: mean training loss of the 40 steps up to that one. mean_…: of the EVERY steps.
+    """
     net, losses, (train, test) = _trained_pairs(arm, seed, device, steps, batch, lr)
+    ends = range(EVERY, steps + 1, EVERY)
+    curve = {f"mean_{end}": statistics.fmean(losses[end - EVERY : end]) for end in ends}
     return {
         "loss_200": statistics.fmean(losses[160:200]),
         "loss_900": statistics.fmean(losses[-40:]),
+        **curve,
         "accuracy": evaluate_accuracy_gpu(net, test),
         "source": train.source,
     }

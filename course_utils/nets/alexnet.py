@@ -238,3 +238,29 @@ class AlexNetSmall(nn.Module):
 
     def forward(self, X):
         return self.head(self.features(X))
+
+
+def wide_windows():
+    """The first filters of 2012 in a small network, started from 0.01.
+
+    (N, 1, 64, 64) -> (N, 10).
+    """
+    net = nn.Sequential(
+        nn.Conv2d(1, 24, 11, stride=4, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(3, stride=2),
+        nn.Conv2d(24, 64, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(3, stride=2),
+        nn.Flatten(),
+        nn.Linear(64 * 3 * 3, 10),
+    )
+    for weight in (p for p in net.parameters() if p.ndim > 1):
+        nn.init.normal_(weight, 0, 0.01)
+    return net
+
+
+def neighbours_alike(weight):
+    """Correlation of each weight of a filter with the one to its right."""
+    w = weight - weight.mean(dim=(2, 3), keepdim=True)
+    return float((w[..., 1:] * w[..., :-1]).mean() / w.square().mean())

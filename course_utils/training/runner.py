@@ -193,6 +193,9 @@ class Runner:
         fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3))
         steps = range(1, len(self.step_losses) + 1)
         left.plot(steps, self.step_losses, lw=0.7, alpha=0.6, label="train, each step")
+        epochs = len(self.epoch_losses)  # equally long, but for a last one that was stopped
+        ends = [len(steps) * epoch / epochs for epoch in range(1, epochs + 1)]
+        left.plot(ends, self.epoch_losses, color="C2", label="train, each epoch")
         if self.dev_scores:
             step, score, loss = zip(*self.dev_scores, strict=True)
             left.plot(step, loss, "--", marker=".", label="dev")

@@ -1,12 +1,19 @@
-"""Experiments of chapter 05: what dropout buys, and moving and mirroring the images."""
+"""Experiments of chapter 05: moved and mirrored images, dropout, and the first filters."""
 
 import torch
 from torch import nn
 
 from course_utils.data.loader import TensorLoader
-from course_utils.evidence.chapters.parts import Change, loaders, trained
+from course_utils.evidence.chapters.parts import Change, Shuffle, deal_anew, loaders, trained
 from course_utils.evidence.experiment import experiment
-from course_utils.nets.alexnet import dense_net, random_flip, random_shift, small_convnet
+from course_utils.nets.alexnet import (
+    dense_net,
+    neighbours_alike,
+    random_flip,
+    random_shift,
+    small_convnet,
+    wide_windows,
+)
 from course_utils.nets.lenet import predict
 from course_utils.training import evaluate_accuracy_gpu
 
@@ -69,3 +76,26 @@ def spoiled_labels(arm, seed, device, examples, batch, lr, noise):
         "fits": float(learned.float().mean()),
         "by_heart": float(learned[wrong].float().mean()),
     }
+
+
+@experiment(
+    "05_alexnet",
+    ["garments", "garments with wrong labels", "garments with shuffled pixels"],
+    examples=20000,
+    side=64,
+    batch=64,
+    lr=0.005,
+)
+def first_filters(arm, seed, device, examples, side, batch, lr):
+    """Do first filters become smooth because of what is learned, or of what is shown?
+
+    alike: the correlation of neighbouring weights of the first filters.
+    """
+    train, test = loaders(device, seed, batch, resize=side, examples=examples)
+    if arm.endswith("wrong labels"):
+        deal_anew(train, seed)
+    torch.manual_seed(seed)
+    wide = wide_windows()
+    net = nn.Sequential(Shuffle(side * side), wide) if arm.endswith("shuffled pixels") else wide
+    _, results = trained(net, (train, test), seed, device, lr=lr, epochs=1, init=None)
+    return results | {"alike": neighbours_alike(wide[0].weight.detach().cpu())}

@@ -33,6 +33,12 @@ def loaders(device, seed, batch=128, resize=None, examples=None, held_out=False)
     )
 
 
+def deal_anew(train, seed):
+    """Deal the labels of a `TensorLoader` out anew, so that they say nothing about its images."""
+    order = torch.randperm(len(train.labels), generator=torch.Generator().manual_seed(seed))
+    train.labels = train.labels[order.to(train.device)]
+
+
 def trained(net, data, seed, device, *, lr, epochs, **more):
     """Train a net by the course's recipe, AdamW with warm-up and decay: (History, results).
 

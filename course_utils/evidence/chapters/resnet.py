@@ -2,13 +2,14 @@
 
 import copy
 import functools
+import random
 import statistics
 
 import torch
 from torch import nn
 
 from course_utils.data import load_data_digits
-from course_utils.evidence.chapters.parts import loaders, trained
+from course_utils.evidence.chapters.parts import deal_anew, loaders, trained
 from course_utils.evidence.experiment import experiment
 from course_utils.nets.resnet import Frozen, Pair, narrow, resnet18
 from course_utils.training import INITS, evaluate_accuracy_gpu, training_steps
@@ -46,7 +47,8 @@ def depth(arm, seed, device, steps, batch, lr):
 
 @experiment(
     "08_resnet",
-    [f"{kind}, {depth} layers" for depth in (8, 32) for kind in ("plain", "residual")],
+    [f"{kind}, {depth} layers" for depth in (8, 32) for kind in ("plain", "residual")]
+    + ["plain, 32 layers, 5 at once", "residual, 32 layers, 5 at once"],
     steps=900,
     batch=64,
     lr=0.1,
@@ -54,12 +56,16 @@ def depth(arm, seed, device, steps, batch, lr):
 def pair_left_out(arm, seed, device, steps, batch, lr):
     """What does a trained network still know when one of its pairs of layers is left out?
 
-    accuracy: the whole network's. without: the mean over all pairs. lost: the share of what the
-    whole one has above chance that is gone then.
+    Control: five of the 15 pairs of 32 layers at once, a third as one of the three of 8 layers is.
+    accuracy: the whole network's. without: the mean over all pairs, or over as many draws of five.
+    lost: the share of what the whole one has above chance that is gone then.
     """
     net, _, (_, test) = _trained_pairs(arm, seed, device, steps, batch, lr)
     pairs = [i for i, layer in enumerate(net) if isinstance(layer, Pair)]
-    rest = [nn.Sequential(*(layer for j, layer in enumerate(net) if j != i)) for i in pairs]
+    chance = random.Random(seed)
+    at_once = arm.endswith("5 at once")
+    groups = [chance.sample(pairs, 5) if at_once else [pair] for pair in pairs]
+    rest = [nn.Sequential(*(net[i] for i in range(len(net)) if i not in out)) for out in groups]
     whole = evaluate_accuracy_gpu(net, test)
     without = statistics.fmean(evaluate_accuracy_gpu(one, test) for one in rest)
     return {
@@ -72,8 +78,9 @@ def pair_left_out(arm, seed, device, steps, batch, lr):
 
 def _trained_pairs(arm, seed, device, steps, batch, lr):
     """A net such as "plain, 8 layers" after so many steps of SGD; its losses and its loaders."""
-    kind, layers = arm.removesuffix(" layers").split(", ")
-    net = narrow(int(layers), shortcut=kind == "residual").apply(INITS["kaiming"]).to(device)
+    kind, layers, *_ = arm.split(", ")
+    net = narrow(int(layers.removesuffix(" layers")), shortcut=kind == "residual")
+    net.apply(INITS["kaiming"]).to(device)
     data = loaders(device, seed, batch, examples=steps * batch)
     sgd = torch.optim.SGD(net.parameters(), lr=lr)
     losses = [loss for loss, _, _ in training_steps(net, data[0], sgd, device=device)]
@@ -92,8 +99,7 @@ def garment_body(seed, device, wrong_labels=False):
     """
     train, judge = loaders(device, seed, resize=32, examples=40000)
     if wrong_labels:
-        order = torch.randperm(len(train.labels), generator=torch.Generator().manual_seed(seed))
-        train.labels = train.labels[order.to(train.device)]
+        deal_anew(train, seed)
     net = resnet18(in_channels=1, num_classes=10)
     trained(net, (train, judge), seed, device, lr=0.004, epochs=2, init="kaiming")
     return nn.Sequential(*list(net)[:-1])

@@ -10,15 +10,25 @@ CLAIM_MIME = "application/vnd.course-claim+json"
 
 
 def claim(
-    sentence, values, control=None, *, by=0.0, within=None, of="seeds", live=False, why_none=""
+    sentence,
+    values,
+    control=None,
+    *,
+    by=0.0,
+    within=None,
+    paired=False,
+    of="seeds",
+    live=False,
+    why_none="",
 ):
     """Judge a sentence by its numbers, and show both.
 
     sentence: what is claimed, as a reader should remember it.
     values: results, one per seed; control: those of the same thing without what is named, as many.
     by: how much larger the mean of `values` must be, beyond twice the standard error of the
-        difference. within: instead, the largest difference of the means, either way, for a sentence
-        that says that something makes *no* difference.
+        difference. within: instead, for a sentence that says that something makes little or no
+        difference: as far as the means may be apart, either way, and twice the error added.
+    paired: the same network judged twice, or the like: each value is compared with its own control.
     why_none: if there can be no control, why; then `by` is the least mean that is claimed.
     of: what there is one number of each. live: the numbers come from this page's own run, which a
         fast dev run does not judge.
@@ -31,9 +41,9 @@ def claim(
     if live and fast_dev_run():
         print(f"{sentence}: not checked in a fast run")
         return
-    difference, error = _difference(values, control)
+    difference, error = _difference(values, control, paired)
     if within is not None:
-        holds = abs(difference) <= within
+        holds = abs(difference) + 2 * error <= within
     elif control is None:
         holds = difference >= by
     else:
@@ -49,10 +59,13 @@ def claim(
     display({CLAIM_MIME: about, "text/plain": f"✅ {sentence}: {numbers}"}, raw=True)
 
 
-def _difference(values, control):
+def _difference(values, control, paired):
     """Difference of the means (without a control, the mean), and its standard error."""
     if control is None:
         return statistics.fmean(values), 0.0
+    if paired:
+        apart = [value - other for value, other in zip(values, control, strict=True)]
+        return statistics.fmean(apart), statistics.stdev(apart) / math.sqrt(len(apart))
     parts = [statistics.variance(side) / len(side) for side in (values, control) if len(side) > 1]
     return statistics.fmean(values) - statistics.fmean(control), math.sqrt(sum(parts))
 

@@ -114,7 +114,8 @@ def shown(monkeypatch):
     [
         (GOOD, BAD, {}),
         (GOOD, BAD, {"by": 0.05}),
-        (GOOD, [0.90, 0.92, 0.91], {"within": 0.005}),
+        (GOOD, [0.90, 0.92, 0.91], {"within": 0.02}),
+        (GOOD, [0.901, 0.911, 0.921], {"within": 0.002, "paired": True}),
         (GOOD, None, {"by": 0.9, "why_none": "a count"}),
     ],
 )
@@ -138,6 +139,7 @@ def test_a_claim_that_its_numbers_bear_out(shown, values, control, more):
         ([0.8, 0.9, 1.0], [0.79, 0.89, 0.99], {}, "do not say"),  # within the spread
         (GOOD, BAD, {"by": 0.1}, "do not say"),
         (GOOD, BAD, {"within": 0.05}, "do not say"),
+        (GOOD, [0.90, 0.92, 0.91], {"within": 0.01}, "do not say"),  # alike, but nobody knows how
         (GOOD, None, {"by": 0.95, "why_none": "a count"}, "do not say"),
         (GOOD, None, {}, "has no control: give one, or say why"),
     ],

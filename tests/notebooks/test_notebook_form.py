@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 
 import nbformat
 import pytest
@@ -155,3 +156,13 @@ def test_places_that_are_notebooks(monkeypatch):
         assert in_notebook() is answer
     monkeypatch.setattr(IPython, "get_ipython", lambda: None)
     assert not in_notebook()
+
+
+@every_chapter
+def test_blocks_of_shell_are_shell(chapter):
+    """They are shown and not run: read them, at least. A doubled backslash ends no line."""
+    for cell in nbformat.read(chapter, as_version=4).cells:
+        for block in re.findall(r"```sh\n(.*?)```", cell.source, re.DOTALL):
+            assert "\\\\" not in block, block
+            read = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True)
+            assert read.returncode == 0, read.stderr

@@ -81,6 +81,25 @@ def ledger(arm, seed, device, epochs, batch):
 @experiment(
     "03_lenet",
     [
+        f"{net} at {rate}"
+        for net in ("perceptron", "LeNet, sigmoid, average")
+        for rate in (0.01, 0.02, 0.05)
+    ],
+    seeds=3,
+    epochs=5,
+    batch=128,
+)
+def larger_rates(arm, seed, device, epochs, batch):
+    """Does LeNet with sigmoids catch up with the perceptron at rates beyond the ledger's?"""
+    name, rate = arm.rsplit(" at ", 1)
+    make, _ = NETS[name]
+    recipe = {"lr": float(rate), "epochs": epochs, "init": _init(name)}
+    return trained(make(), loaders(device, seed, batch), seed, device, **recipe)[1]
+
+
+@experiment(
+    "03_lenet",
+    [
         f"{net}, {order}"
         for net in ("perceptron", "LeNet, ReLU, maximum")
         for order in ("pixels in place", "pixels shuffled")

@@ -258,9 +258,3 @@ def wide_windows():
     for weight in (p for p in net.parameters() if p.ndim > 1):
         nn.init.normal_(weight, 0, 0.01)
     return net
-
-
-def neighbours_alike(weight):
-    """Correlation of each weight of a filter with the one to its right."""
-    w = weight - weight.mean(dim=(2, 3), keepdim=True)
-    return float((w[..., 1:] * w[..., :-1]).mean() / w.square().mean())

@@ -44,6 +44,12 @@ def predict(net, data_iter, device):
     return torch.cat(logits), torch.cat(labels)
 
 
+def neighbours_alike(weight):
+    """Correlation of each weight of a filter with the one to its right."""
+    w = weight - weight.mean(dim=(2, 3), keepdim=True)
+    return float((w[..., 1:] * w[..., :-1]).mean() / w.square().mean())
+
+
 def gradient_sizes(net, X, y):
     """Root mean square of the gradient in each weight, first
     layer first.

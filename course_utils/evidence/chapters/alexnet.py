@@ -8,13 +8,12 @@ from course_utils.evidence.chapters.parts import Change, Shuffle, deal_anew, loa
 from course_utils.evidence.experiment import experiment
 from course_utils.nets.alexnet import (
     dense_net,
-    neighbours_alike,
     random_flip,
     random_shift,
     small_convnet,
     wide_windows,
 )
-from course_utils.nets.lenet import predict
+from course_utils.nets.lenet import neighbours_alike, predict
 from course_utils.training import evaluate_accuracy_gpu
 
 CHANGES = {

@@ -30,6 +30,8 @@ def write_print_page(site, names):
         text = (site / f"{name}.html").read_text(encoding="utf-8")
         scripts |= dict.fromkeys(_head_scripts(text))
         body = HEADING.sub(_one_lower, _attributes(ARTICLE.search(text)[2], name, known))
+        # a page without contents beside it has no margin, and the theme's script would look for it
+        body = body.replace("figure-caption margin-caption", "figure-caption")
         parts.append(f'<section class="printed" id="{name}">{body}</section>')
         heads.append(_running_head(name, TITLE.search(text)[1]))
     whole = ARTICLE.sub(lambda match: match[1] + "".join(parts) + match[3], cover)

@@ -23,6 +23,7 @@ ARGS = [
     "--disable-sync",
 ]
 PHONE = {"width": 360, "height": 740}
+TOUCH = {"viewport": PHONE, "has_touch": True, "is_mobile": True}  # of a browser's context
 PAGE_BUDGET = 1_500_000  # bytes that a page may load
 WHOLE_BOOK = "print.html"  # all pages on one, for paper: no page that one reads on a screen
 
@@ -148,6 +149,16 @@ class Watch:
         """Go to the page and wait until it is loaded."""
         self.page.goto(url, wait_until="load")
         return self.page
+
+
+@contextmanager
+def alone(browser, explorer, **context):
+    """The element of an explorer on a page of its own, on which nothing may go wrong."""
+    with Watch(browser, **context) as watch:
+        head = '<meta name="viewport" content="width=device-width">'
+        watch.page.set_content(head + explorer.html())
+        yield watch.page.locator(explorer.element)
+        assert watch.problems == []
 
 
 def search(watch, base, words):

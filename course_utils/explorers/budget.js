@@ -7,7 +7,7 @@ courseExplorers.define("course-budget", (kit) => {
   const NOTCHES = 300; // of the slider
   const STYLE = `.net { stroke: var(--blue) } .faded { opacity: 0.4 } td { white-space: nowrap }
     .controls .control { grid-column: 1 / -1 }
-    .controls .budget { display: flex !important; flex: 1 1 20rem }`;
+    .controls .slide { display: flex !important; flex: 1 1 20rem }`;
   const mean4 = ({ mean, sd }) => `${mean.toFixed(4)} ± ${sd.toFixed(4)}`;
   const short = (x) => x.toLocaleString("en", { notation: "compact" }); // 10000 -> "10K"
 
@@ -52,7 +52,10 @@ courseExplorers.define("course-budget", (kit) => {
         h("div", { class: "controls" },
           this.choice("price", () => prices, () => this.state.price,
             (price) => this.update({ price, budget: null })),
-          this.slider()),
+          this.slider("budget", [0, NOTCHES],
+            () => Math.round(NOTCHES * this.share(this.state.budget)),
+            (notch) => this.pay(this.worth(notch / NOTCHES)),
+            () => this.words(this.state.budget))),
         h("figure", {}, h("figcaption", {}, "test accuracy (bars: ± standard deviation over seeds)"), this.chart),
         this.says,
         table("networks within the budget", ["network (● on the front)", "test accuracy", this.priced], this.body),
@@ -60,21 +63,14 @@ courseExplorers.define("course-budget", (kit) => {
       this.follow(this.chart);
     }
 
-    slider() {
-      const input = h("input", {
-        type: "range", min: 0, max: NOTCHES, "aria-label": "budget",
-        style: "flex: 1; padding: 0; min-width: 6rem",
-      });
-      input.addEventListener("input", () =>
-        this.pay(this.low * (this.high / this.low) ** (input.value / NOTCHES)));
-      const says = h("strong");
-      this.syncs.push(() => {
-        const share = Math.log(this.state.budget / this.low) / Math.log(this.high / this.low);
-        input.value = Math.round(share * NOTCHES);
-        says.textContent = this.words(this.state.budget);
-        input.setAttribute("aria-valuetext", says.textContent);
-      });
-      return h("span", { class: "control budget" }, "budget", input, says);
+    // How far a price is from the lowest to the highest, on a logarithmic scale.
+    share(price) {
+      return Math.log(price / this.low) / Math.log(this.high / this.low);
+    }
+
+    // The price that is so far.
+    worth(share) {
+      return this.low * (this.high / this.low) ** share;
     }
 
     pay(price) {
@@ -96,13 +92,12 @@ courseExplorers.define("course-budget", (kit) => {
     }
 
     x(price) {
-      const share = Math.log(price / this.low) / Math.log(this.high / this.low);
-      return LEFT + this.plot() * (AIR + share * (1 - 2 * AIR));
+      return LEFT + this.plot() * (AIR + this.share(price) * (1 - 2 * AIR));
     }
 
     // The price at a share of the axis.
     priceAt(share) {
-      return this.low * (this.high / this.low) ** ((share - AIR) / (1 - 2 * AIR));
+      return this.worth((share - AIR) / (1 - 2 * AIR));
     }
 
     draw() {

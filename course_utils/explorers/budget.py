@@ -3,7 +3,7 @@
 from statistics import fmean, stdev
 
 from course_utils.errors import CourseError
-from course_utils.evidence.experiment import rows
+from course_utils.evidence.experiment import evidence, rows
 from course_utils.explorers.output import Explorer
 
 PRICES = {"parameters": "parameters", "macs": "MACs", "training_seconds": "seconds of training"}
@@ -18,12 +18,10 @@ def explore_budget(price="parameters", budget=None):
     """
     if price not in PRICES:
         raise CourseError(f"price must be one of {', '.join(PRICES)}, not {price!r}")
-    table = rows("ledger")
-    if not table:
-        raise CourseError("nothing is recorded for 'ledger': run course evidence")
+    paid = {each: evidence("ledger", each) for each in PRICES}
     nets = [
-        _network(name, [row for row in table if row["arm"] == name])
-        for name in dict.fromkeys(row["arm"] for row in table)
+        _network(name, runs, {each: fmean(paid[each][name]) for each in PRICES})
+        for name, runs in evidence("ledger").items()
     ]
     costs = [net[price] for net in nets]
     if budget is None:
@@ -34,21 +32,20 @@ def explore_budget(price="parameters", budget=None):
         )
     budget = min(budget, max(costs))
     state = {"nets": nets, "prices": PRICES, "price": price, "budget": budget}
-    state["recorded"] = f"{table[0]['settings']}, {table[0]['device']}, {table[0]['date']}"
+    first = rows("ledger")[0]
+    state["recorded"] = f"{first['settings']}, {first['device']}, {first['date']}"
     about = f"the test accuracy of {len(nets)} networks against what they cost"
     return Explorer("course-budget", state, about, _text(nets, price, budget))
 
 
-def _network(name, runs):
-    """Mean and standard deviation of the accuracy over the seeds, and the prices, means too."""
-    accuracies = [float(row["accuracy"]) for row in runs]
-    means = {price: fmean(float(row[price]) for row in runs) for price in PRICES}
+def _network(name, accuracies, prices):
+    """Mean and standard deviation of the accuracy over the seeds, and the mean prices."""
     return {
         "name": name,
         "mean": round(fmean(accuracies), 6),
         "sd": round(stdev(accuracies), 6),
-        "seeds": len(runs),
-        **{price: round(mean, 4) if mean % 1 else int(mean) for price, mean in means.items()},
+        "seeds": len(accuracies),
+        **{price: round(mean, 4) if mean % 1 else int(mean) for price, mean in prices.items()},
     }
 
 

@@ -2,10 +2,9 @@
 courseExplorers.define("course-columns", (kit) => {
   const { Explorer, h, drawing, range, clamp, show, outSize, onPoint } = kit;
   const [CELL, HEAD] = [32, 18]; // pixels: side of a cell; height of the numbers over the columns
-  // The columns stay beside the image, their output beside the kernel, and scroll; paper cannot.
+  // The columns stay beside the image, their output beside the kernel, and scroll.
   const STYLE = `.columns { flex: 1 1 18rem; min-width: 0; } .long { font-size: 11px; }
-    .beside { display: flex; flex-direction: column; justify-content: space-between; gap: 0.4rem; }
-    @media screen { .scroll svg { max-width: none; } }`;
+    .beside { display: flex; flex-direction: column; justify-content: space-between; gap: 0.4rem; }`;
 
   const largest = (values) => Math.max(...values.map(Math.abs)) || 1;
 
@@ -48,10 +47,8 @@ courseExplorers.define("course-columns", (kit) => {
         Home: column(-Infinity), End: column(Infinity),
       });
       this.columns.classList.replace("row", "scroll");
-      for (const stage of [this.image, this.columns]) {
-        onPoint(stage, (event) => this.point(event));
-        stage.addEventListener("pointermove", (event) => event.buttons || this.point(event));
-      }
+      for (const stage of [this.image, this.columns])
+        onPoint(stage, (event) => this.point(event), true);
       this.row = h("figure");
       this.wide = h("figcaption");
       this.sum = h("p", { class: "sum", "aria-live": "polite", style: "min-height: 4.5em" });
@@ -173,8 +170,7 @@ courseExplorers.define("course-columns", (kit) => {
     toColumn(to) {
       const at = clamp(to, 0, this.matrix.length - 1);
       this.update({ at, pixel: null });
-      const { scrollLeft, clientWidth } = this.columns;
-      this.columns.scrollLeft = clamp(scrollLeft, (at + 2) * CELL - clientWidth, (at - 1) * CELL);
+      this.reveal(this.columns, (at - 1) * CELL, (at + 2) * CELL);
     }
 
     toPixel(down, right) {

@@ -4,7 +4,7 @@ courseExplorers.define("course-depth", ({ Explorer, h, drawing, range, clamp, on
   const [HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [230, 34, 12, 10, 36]; // of a chart, in pixels
   const HIGH = HEIGHT - TOP - BOTTOM;
   const PENS = [["blue", "7 3"], ["orange", "none"]]; // colour is never the only sign
-  const LINES = ".seed { stroke-width: 1; opacity: 0.5 } .mean { stroke-width: 3 }";
+  const STYLE = ".seed { stroke-width: 1; opacity: 0.5 } .mean { stroke-width: 3 } .slide { flex: 1 1 100% }";
 
   const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
   function spread(values) {
@@ -42,29 +42,16 @@ courseExplorers.define("course-depth", ({ Explorer, h, drawing, range, clamp, on
       const figure = (chart) => h("figure", { class: "chart" }, h("figcaption"), chart);
       this.says = h("p", { "aria-live": "polite", style: "margin: 0 0 0.5rem" });
       this.add(
-        h("style", {}, LINES),
-        h("div", { class: "controls" }, this.slider(go), this.kinds.map((kind, i) => this.toggle(kind, i))),
+        h("style", {}, STYLE),
+        h("div", { class: "controls" },
+          this.slider("layers with weights", [0, depths.length - 1],
+            () => this.state.at, go, () => depths[this.state.at]),
+          this.kinds.map((kind, i) => this.toggle(kind, i))),
         this.says,
         h("div", { class: "row" }, figure(this.curves), figure(this.byDepth)),
         h("p", { class: "hint" }, "Thin: each seed; thick: their mean; bars: ± standard deviation. Drag in "
           + "the curves, or use the arrow keys there, to move the line; point at a depth beside them."));
       this.follow(this.curves);
-    }
-
-    slider(go) {
-      const { depths } = this.state;
-      const [name, most] = ["layers with weights", depths.length - 1];
-      const input = h("input", {
-        type: "range", min: 0, max: most, "aria-label": name, style: "flex: 1; padding: 0",
-      });
-      input.addEventListener("input", () => go(Number(input.value)));
-      const says = h("strong", { style: "min-width: 1.5em" });
-      this.syncs.push(() => {
-        input.value = this.state.at;
-        says.textContent = depths[this.state.at];
-        input.setAttribute("aria-valuetext", says.textContent);
-      });
-      return h("span", { class: "control", style: "flex: 1 1 100%" }, name, input, says);
     }
 
     toggle(kind, i) {

@@ -2,7 +2,6 @@
 courseExplorers.define("course-network", ({ Explorer, h, drawing, clamp, count }) => {
   const [LANE, TALL, TOP, BOTTOM] = [140, 84, 46, 30]; // pixels
   const LETTER = 7; // as wide as one of 11 pixels may be
-  const PAPER = "@media screen { .scroll svg { max-width: none; } }"; // it scrolls; paper cannot
   const share = (part, all) => (all ? ` (${((100 * part) / all).toPrecision(2)}\u00a0%)` : "");
   const words = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
 
@@ -34,7 +33,7 @@ courseExplorers.define("course-network", ({ Explorer, h, drawing, clamp, count }
       this.code = h("code", { style: "overflow-wrap: anywhere" });
       this.facts = h("span");
       this.add(
-        h("style", {}, PAPER), h("strong", {}, title), this.chart,
+        h("strong", {}, title), this.chart,
         h("div", { class: "controls hint" }, Object.keys(kinds).map(sample)),
         h("p", { "aria-live": "polite", style: "min-height: 4.5em" },
           this.name, " ", this.code, h("br"), this.facts));
@@ -85,9 +84,8 @@ courseExplorers.define("course-network", ({ Explorer, h, drawing, clamp, count }
     // Choose a layer by key, and bring it into sight.
     show(at) {
       this.update({ at });
-      const [left, right] = [-this.column, this.column].map((by) => this.x(this.state.nodes[at]) + by);
-      const { scrollLeft, clientWidth } = this.chart;
-      this.chart.scrollLeft = clamp(scrollLeft, right - clientWidth, left);
+      const x = this.x(this.state.nodes[at]);
+      this.reveal(this.chart, x - this.column, x + this.column);
     }
 
     draw() {

@@ -40,7 +40,7 @@ class Explorer:
 
 def as_text(matrix):
     """The numbers of a 2-D tensor in columns, for `text`."""
-    cells = [[f"{round(v, 4):g}" for v in row] for row in matrix.tolist()]
+    cells = [[f"{round(v, 4):.15g}" for v in row] for row in matrix.tolist()]
     width = max(len(cell) for row in cells for cell in row)
     return "\n".join("  " + " ".join(cell.rjust(width) for cell in row) for row in cells)
 

@@ -30,8 +30,9 @@ courseExplorers.define("course-ring", ({ Explorer, h, drawing, range, clamp, fro
       this.said = h("p", { "aria-live": "polite", style: "min-height: 6em" });
       this.times = h("div");
       this.add(
+        h("style", {}, ".slide span { min-width: 4.5em }"),
         h("div", { class: "controls" },
-          this.slider("workers", "n", range(7, 2), String),
+          this.among("workers", "n", range(7, 2), String),
           h("span", { class: "control" },
             this.button("◀", () => this.step(-1), { "aria-label": "one step back" }),
             this.play,
@@ -41,8 +42,8 @@ courseExplorers.define("course-ring", ({ Explorer, h, drawing, range, clamp, fro
           this.choice("gradients of", () => names, () => this.state.network,
             (network) => this.update({ network }))),
         h("div", { class: "controls" },
-          this.slider("latency", "latency", scale(1e-6), (value) => unit(value, "s")),
-          this.slider("bandwidth", "bandwidth", scale(1e7), (value) => unit(value, "B/s"))),
+          this.among("latency", "latency", scale(1e-6), (value) => unit(value, "s")),
+          this.among("bandwidth", "bandwidth", scale(1e7), (value) => unit(value, "B/s"))),
         this.times);
     }
 
@@ -50,19 +51,11 @@ courseExplorers.define("course-ring", ({ Explorer, h, drawing, range, clamp, fro
       this.halt();
     }
 
-    // The number state[key], one of `values`; words(value) says it.
-    slider(name, key, values, words) {
-      const input = h("input", {
-        type: "range", max: values.length - 1, "aria-label": name, style: "width: 9rem",
-      });
-      const said = h("span", { style: "min-width: 4.5em" });
-      input.addEventListener("input", () => this.update({ [key]: values[input.value] }));
-      this.syncs.push(() => {
-        input.value = values.filter((value) => value < 0.999 * this.state[key]).length;
-        said.textContent = words(this.state[key]);
-        input.setAttribute("aria-valuetext", said.textContent);
-      });
-      return h("span", { class: "control" }, name, input, said);
+    // A slider for the number state[key], one of `values`; words(value) says it.
+    among(name, key, values, words) {
+      return this.slider(name, [0, values.length - 1],
+        () => values.filter((value) => value < 0.999 * this.state[key]).length,
+        (place) => this.update({ [key]: values[place] }), () => words(this.state[key]));
     }
 
     last() {

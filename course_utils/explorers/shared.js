@@ -58,13 +58,14 @@ window.courseExplorers ??= (() => {
     onKeys(input, { Enter: act });
   }
 
-  // act(event) when a mouse or a finger comes down on `node`, and while it moves there.
-  function onPoint(node, act) {
+  // act(event) when a mouse or a finger comes down on `node`, and while it moves there; hover: a
+  // mouse need not be pressed.
+  function onPoint(node, act, hover = false) {
     node.addEventListener("pointerdown", (event) => {
       node.setPointerCapture(event.pointerId);
       act(event);
     });
-    node.addEventListener("pointermove", (event) => event.buttons && act(event));
+    node.addEventListener("pointermove", (event) => (hover || event.buttons) && act(event));
   }
 
   class Explorer extends HTMLElement {
@@ -119,6 +120,11 @@ window.courseExplorers ??= (() => {
       return node;
     }
 
+    // Bring what lies from left to right, in pixels, of a stage that scrolls into sight.
+    reveal(stage, left, right) {
+      stage.scrollLeft = clamp(stage.scrollLeft, right - stage.clientWidth, left);
+    }
+
     button(label, onclick, attributes = {}) {
       return h("button", { type: "button", onclick, ...attributes }, label);
     }
@@ -148,6 +154,19 @@ window.courseExplorers ??= (() => {
     whole(name, key, limits) {
       const set = (value) => this.update({ [key]: value });
       return this.number(name, limits, () => this.state[key], set);
+    }
+
+    // A slider: get() is its place, set(place) changes the state, words() says what is chosen.
+    slider(name, [min, max, step = 1], get, set, words) {
+      const input = h("input", { type: "range", min, max, step, "aria-label": name });
+      input.addEventListener("input", () => set(Number(input.value)));
+      const said = h("span");
+      this.syncs.push(() => {
+        input.value = get();
+        said.textContent = words();
+        input.setAttribute("aria-valuetext", said.textContent);
+      });
+      return h("span", { class: "control slide" }, name, input, said);
     }
 
     // options() is { value: words }; get() is the value chosen, set(value) changes the state.

@@ -5,8 +5,7 @@ courseExplorers.define("course-stack", (kit) => {
   const LETTER = 7; // as wide as a digit of 11 pixels may be
   const STYLE = `.sliders { display: grid; }
     .sliders { grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
-    [type="range"] { flex: 1; width: 3rem; max-width: 7rem; padding: 0; border: 0; }
-    [type="range"] { background: none; accent-color: #0072b2; }`;
+    .slide input { flex-basis: 3rem; max-width: 7rem; }`;
 
   const sum = (values) => values.reduce((total, value) => total + value, 0);
 
@@ -41,8 +40,7 @@ courseExplorers.define("course-stack", (kit) => {
         ArrowLeft: go(0, -1), ArrowRight: go(0, 1), ArrowUp: go(-1, 0), ArrowDown: go(1, 0),
         Home: () => this.update({ pixel: [0, 0] }),
       });
-      onPoint(this.map, (event) => this.point(event));
-      this.map.addEventListener("pointermove", (event) => event.buttons || this.point(event));
+      onPoint(this.map, (event) => this.point(event), true);
       this.layers = h("div", { class: "controls sliders" });
       this.sees = h("p");
       this.says = h("p", { "aria-live": "polite", style: "min-height: 3em" });
@@ -52,9 +50,9 @@ courseExplorers.define("course-stack", (kit) => {
         h("style", {}, STYLE),
         h("div", { class: "controls sliders" },
           this.slider("layers", [1, 6], () => this.state.windows.length,
-            (n) => this.update({ windows: deep(n) })),
+            (n) => this.update({ windows: deep(n) }), () => this.state.windows.length),
           this.slider("channels", [16, 512, 16], () => this.state.channels,
-            (channels) => this.update({ channels }))),
+            (channels) => this.update({ channels }), () => this.state.channels)),
         this.layers,
         h("div", { class: "controls" },
           this.check("share of all ways, in %", () => this.state.share,
@@ -65,24 +63,12 @@ courseExplorers.define("course-stack", (kit) => {
       this.follow(this.map);
     }
 
-    // A range of numbers, with the chosen one in words beside it.
-    slider(label, [min, max, step = 1], get, set, words = String) {
-      const input = h("input", { type: "range", min, max, step, "aria-label": label });
-      const value = h("span", { style: "min-width: 1.9em" });
-      input.addEventListener("input", () => set(Number(input.value)));
-      this.syncs.push(() => {
-        input.value = get();
-        value.textContent = words(get());
-      });
-      return h("label", { class: "control" }, label, input, value);
-    }
-
     // A slider for the window of each layer.
     windows(n) {
       const set = (i) => (k) =>
         this.update({ windows: this.state.windows.map((old, j) => (j === i ? k : old)) });
       const window = (i) => this.slider(`layer ${i + 1}`, [3, 7, 2],
-        () => this.state.windows[i], set(i), (k) => `${k}×${k}`);
+        () => this.state.windows[i], set(i), () => `${this.state.windows[i]}×${this.state.windows[i]}`);
       return range(n).map(window);
     }
 

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from course_utils.errors import CourseError
-from course_utils.explorers.output import Explorer
+from course_utils.explorers.output import Explorer, as_text
 
 WINDOWS = (3, 5, 7)
 DEEPEST = 6
@@ -34,7 +34,7 @@ def explore_stack(windows=(3, 3, 3), channels=64, share=False):
     weights, one = channels**2 * sum(k * k for k in windows), channels**2 * r * r
     lines = [
         about,
-        _columns(ways.tolist()),
+        as_text(ways),
         f"ways together: {total:,}",
         f"with {channels} channels, weights, and multiply-adds per place:",
         f"  {weights:,}, and one {r}×{r} window {one:,}: {weights / one:.2f} times",
@@ -54,8 +54,3 @@ def ways_through(windows):
         line = F.conv1d(line, torch.ones(1, 1, k, dtype=torch.float64), padding=k - 1)
     line = line.flatten().long()
     return torch.outer(line, line)
-
-
-def _columns(rows):
-    width = len(str(max(map(max, rows))))
-    return "\n".join("  " + " ".join(f"{number:{width}}" for number in row) for row in rows)

@@ -6,7 +6,7 @@ import statistics
 
 import pytest
 import test_explorers
-from browser import PHONE, Watch, full_in_browser
+from browser import TOUCH, Watch, full_in_browser
 
 from course_utils import settings
 from course_utils.errors import CourseError
@@ -175,7 +175,7 @@ def test_by_mouse(page):
 
 @full_in_browser
 def test_by_touch(browser, page_file):
-    with Watch(browser, viewport=PHONE, has_touch=True, is_mobile=True) as watch:
+    with Watch(browser, **TOUCH) as watch:
         element = watch.open(page_file).locator("course-budget")
         picture = element.locator("svg")
         picture.tap(position={"x": 50, "y": 100})

@@ -4,7 +4,7 @@ import re
 
 import pytest
 import torch
-from browser import PHONE, Watch, full_in_browser
+from browser import PHONE, TOUCH, alone, full_in_browser
 from torch.nn import functional as F
 
 from course_utils.errors import CourseError
@@ -16,10 +16,8 @@ pytestmark = pytest.mark.xdist_group("book")  # the worker that has a browser al
 @pytest.fixture
 def columns(browser):
     """The explorer as chapter 04 has it, on a page of its own."""
-    with Watch(browser) as watch:
-        watch.page.set_content(explore_columns().html())
-        yield watch.page.locator("course-columns")
-        assert watch.problems == []
+    with alone(browser, explore_columns()) as found:
+        yield found
 
 
 def test_text_tells_what_the_picture_shows():
@@ -164,13 +162,8 @@ def test_columns_by_mouse(columns):
 
 @full_in_browser
 def test_columns_by_touch_on_a_phone(browser):
-    with Watch(browser, viewport=PHONE, has_touch=True, is_mobile=True) as watch:
-        page = watch.page
-        page.set_content(
-            '<meta name="viewport" content="width=device-width">'
-            + explore_columns(kernel=3, padding=2).html()
-        )
-        columns = page.locator("course-columns")
+    with alone(browser, explore_columns(kernel=3, padding=2), **TOUCH) as columns:
+        page = columns.page
         image, matrix = columns.get_by_role("application").all()
         image.locator("g").nth(0).tap()
         assert "zero of the padding stands once" in columns.locator(".sum").inner_text()
@@ -181,4 +174,3 @@ def test_columns_by_touch_on_a_phone(browser):
         page.keyboard.press("End")
         box, last = matrix.bounding_box(), matrix.locator("g").last.bounding_box()
         assert last["x"] + last["width"] <= box["x"] + box["width"] + 1, "brought into sight"
-        assert watch.problems == []

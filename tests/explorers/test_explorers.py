@@ -9,7 +9,7 @@ import re
 import nbformat
 import pytest
 import torch
-from browser import PHONE, Watch, full_in_browser
+from browser import PHONE, TOUCH, Watch, full_in_browser
 from conftest import REPOSITORY
 from torch import nn
 
@@ -688,7 +688,7 @@ SMALL = """() => [...document.querySelectorAll("main > *")].flatMap((element) =>
 
 @full_in_browser
 def test_everything_by_touch_on_a_phone(browser, page_file):
-    with Watch(browser, viewport=PHONE, has_touch=True, is_mobile=True) as watch:
+    with Watch(browser, **TOUCH) as watch:
         page = watch.open(page_file)
         window = page.locator("course-window").first
         window.locator("figure").nth(1).locator("g").nth(2).tap()

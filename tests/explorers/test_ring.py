@@ -4,7 +4,7 @@ import math
 import re
 
 import pytest
-from browser import PHONE, Watch, full_in_browser
+from browser import PHONE, TOUCH, alone, full_in_browser
 
 from course_utils.errors import CourseError
 from course_utils.exercises.chapters.scaling import ex10_5_ring_seconds
@@ -62,24 +62,11 @@ def test_wrong_arguments_are_explained(given, said):
 # --- in a browser ---------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def page_file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("ring") / "page.html"
-    path.write_text(
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Ring</title>'
-        '<meta name="viewport" content="width=device-width"><main><h1>Ring</h1>'
-        f"{explore_ring().html()}</main></html>",
-        encoding="utf-8",
-    )
-    return path.as_uri()
-
-
 @pytest.fixture
-def ring(browser, page_file):
+def ring(browser):
     """The explorer on a fresh page, for those who want no motion."""
-    with Watch(browser, reduced_motion="reduce") as watch:
-        yield watch.open(page_file).locator("course-ring")
-        assert watch.problems == []
+    with alone(browser, explore_ring(), reduced_motion="reduce") as found:
+        yield found
 
 
 READ_CELLS = """element => [...element.ring.querySelectorAll("g > text")]
@@ -178,13 +165,12 @@ def test_ring_by_keyboard_and_mouse(ring):
 
 
 @full_in_browser
-def test_ring_plays_when_asked_and_stops(browser, page_file):
+def test_ring_plays_when_asked_and_stops(browser):
     """Chunks fly, and land; nothing goes on when the output is gone."""
-    with Watch(browser) as watch:
-        ring = watch.open(page_file).locator("course-ring")
+    with alone(browser, explore_ring()) as ring:
         said = ring.locator("p[aria-live]")
         ring.get_by_role("application").focus()
-        watch.page.keyboard.press("ArrowRight")
+        ring.page.keyboard.press("ArrowRight")
         assert ring.locator(".parcel").count() == 4
         assert ring.evaluate(READ_CELLS) == [1] * 16, "nothing has come yet"
         ring.locator(".read").nth(3).wait_for()
@@ -193,11 +179,10 @@ def test_ring_plays_when_asked_and_stops(browser, page_file):
         ring.get_by_role("button", name="▶ play").click()
         assert ring.get_by_role("button", name="pause").is_visible()
         said.filter(has_text="Step 3 of 6").wait_for()
-        watch.page.keyboard.press("Enter")
+        ring.page.keyboard.press("Enter")
         assert ring.get_by_role("button", name="▶ play").is_visible()
         ring.get_by_role("button", name="▶ play").click()
         assert ring.evaluate("element => { element.remove(); return element.timer; }") is None
-        assert watch.problems == []
 
 
 @full_in_browser
@@ -208,10 +193,8 @@ def test_ring_is_calm_for_those_who_ask(ring):
 
 
 @full_in_browser
-def test_ring_by_touch_on_a_phone(browser, page_file):
-    with Watch(browser, viewport=PHONE, has_touch=True, is_mobile=True) as watch:
-        page = watch.open(page_file)
-        ring = page.locator("course-ring")
+def test_ring_by_touch_on_a_phone(browser):
+    with alone(browser, explore_ring(), **TOUCH) as ring:
         ring.locator("figure g").nth(5).tap()
         assert "Step 5 of 6" in ring.locator("p[aria-live]").inner_text()
         ring.evaluate("element => element.update({ n: 8 })")
@@ -220,5 +203,4 @@ def test_ring_by_touch_on_a_phone(browser, page_file):
               12 * svg.getScreenCTM().a))"""
         )
         assert size >= 11, "pixels of a letter"
-        assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
-        assert watch.problems == []
+        assert ring.page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]

@@ -4,7 +4,7 @@ import re
 
 import pytest
 import torch
-from browser import PHONE, Watch, full_in_browser
+from browser import PHONE, TOUCH, alone, full_in_browser
 from torch import nn
 from torch.nn import functional as F
 
@@ -22,10 +22,8 @@ STACKS = [(3, 3, 3), (7,), (3, 5), (5, 5, 5), (3, 7, 3, 5), (3,) * 6]
 @pytest.fixture
 def stack(browser):
     """The explorer as chapter 06 has it, on a page of its own."""
-    with Watch(browser) as watch:
-        watch.page.set_content(explore_stack().html())
-        yield watch.page.locator("course-stack")
-        assert watch.problems == []
+    with alone(browser, explore_stack()) as found:
+        yield found
 
 
 def by_gradient(windows):
@@ -185,16 +183,11 @@ def test_stack_by_mouse(stack):
 
 @full_in_browser
 def test_stack_by_touch_on_a_phone(browser):
-    with Watch(browser, viewport=PHONE, has_touch=True, is_mobile=True) as watch:
-        page = watch.page
-        page.set_content(
-            '<meta name="viewport" content="width=device-width">' + explore_stack([7] * 6).html()
-        )
-        stack = page.locator("course-stack")
+    with alone(browser, explore_stack([7] * 6), **TOUCH) as stack:
+        page = stack.page
         stack.locator("g").last.tap()
         assert "18 down and 18 right of the middle has 1 " in stack.locator("p").last.inner_text()
         assert stack.locator("g text").count() == 0, "37 columns are too narrow for numbers"
         stack.get_by_label("layers").fill("1")
         assert stack.locator("g text").count() == 49
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
-        assert watch.problems == []

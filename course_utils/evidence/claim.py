@@ -64,8 +64,8 @@ def _difference(values, control, paired):
     if control is None:
         return statistics.fmean(values), 0.0
     if paired:
-        apart = [value - other for value, other in zip(values, control, strict=True)]
-        return statistics.fmean(apart), statistics.stdev(apart) / math.sqrt(len(apart))
+        values = [value - other for value, other in zip(values, control, strict=True)]
+        control = [0.0]
     parts = [statistics.variance(side) / len(side) for side in (values, control) if len(side) > 1]
     return statistics.fmean(values) - statistics.fmean(control), math.sqrt(sum(parts))
 

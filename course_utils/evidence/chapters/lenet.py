@@ -50,9 +50,14 @@ def _init(arm):
 )
 def ledger_rates(arm, seed, device, epochs, batch):
     """Which learning rate suits each network of the ledger, by images held out of the training?"""
+    return _at_rate(arm, seed, device, epochs, batch, held_out=True)
+
+
+def _at_rate(arm, seed, device, epochs, batch, held_out=False):
+    """The results of an arm such as "linear at 0.01"."""
     name, rate = arm.rsplit(" at ", 1)
     make, side = NETS[name]
-    data = loaders(device, seed, batch, None if side == 28 else side, held_out=True)
+    data = loaders(device, seed, batch, None if side == 28 else side, held_out=held_out)
     recipe = {"lr": float(rate), "epochs": epochs, "init": _init(name)}
     return trained(make(), data, seed, device, **recipe)[1]
 
@@ -91,10 +96,7 @@ def ledger(arm, seed, device, epochs, batch):
 )
 def larger_rates(arm, seed, device, epochs, batch):
     """Does LeNet with sigmoids catch up with the perceptron at rates beyond the ledger's?"""
-    name, rate = arm.rsplit(" at ", 1)
-    make, _ = NETS[name]
-    recipe = {"lr": float(rate), "epochs": epochs, "init": _init(name)}
-    return trained(make(), loaders(device, seed, batch), seed, device, **recipe)[1]
+    return _at_rate(arm, seed, device, epochs, batch)
 
 
 @experiment(

@@ -1,6 +1,8 @@
 "use strict";
 // The button that changes the picture by a few grey levels until the network answers differently.
 
+const named = (digit) => `${digit === 8 ? "an" : "a"} ${digit}`;
+
 // button: nudges, and goes back. parent: of the pictures before and after. onChange(): another
 // picture is to be shown. Returns {result, see, forget}: what lenet5 gave for the nudged picture
 // or null; see(result) tells what there is to nudge; forget() goes back.
@@ -10,7 +12,6 @@ function nudgeButton(button, parent, weights, settings, onChange) {
   const view = { result: null, see, forget };
   let seen = null;
 
-  const named = (digit) => `${digit === 8 ? "an" : "a"} ${digit}`;
   const answer = ({ logits, probabilities }) => {
     const [first] = firstTwo(logits);
     return [first, `${first} (${probabilities.data[first].toFixed(3)})`];

@@ -60,14 +60,14 @@
   const input = h("canvas", { width: 32, height: 32, role: "img", "aria-label": "What the network sees" });
   find("input").append(input);
 
-  function showAnswer(probabilities, drawn) {
-    const [first, second] = range(10).sort((a, b) => probabilities[b] - probabilities[a]);
+  function showAnswer(result, drawn) {
+    const probabilities = result.probabilities.data;
+    const [first, second] = firstTwo(result.probabilities);
     bars.forEach(({ row, bar, value }, digit) => {
       bar.style.transform = `scaleX(${drawn ? probabilities[digit] : 0})`;
       value.textContent = drawn ? probabilities[digit].toFixed(3) : "–";
       row.classList.toggle("first", drawn && digit === first);
     });
-    const named = (digit) => `${digit === 8 ? "an" : "a"} ${digit}`;
     const unsure = `, or perhaps ${named(second)}: the network is not sure.`;
     const sure = probabilities[first] >= 0.8;
     const answer = `This is ${named(first)}${sure ? ", says the network." : unsure}`;
@@ -97,7 +97,7 @@
     const result = nudger.result ?? lenet5(normalise(resize(drawing, 32), LENET_WEIGHTS), weights);
     find("undo").disabled = find("clear").disabled = !drawn;
     field.show();
-    showAnswer(result.probabilities.data, drawn);
+    showAnswer(result, drawn);
     paintInput(input, result.image, LENET_WEIGHTS);
     nudger.see(result, drawn);
     showMaps(result, field.down);
